@@ -1,0 +1,1 @@
+//! Arithmetic modulo n and n², batch first.

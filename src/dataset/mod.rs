@@ -1,0 +1,1 @@
+//! Images and tables in (IDX, PNG, CSV), images out.

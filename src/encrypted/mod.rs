@@ -1,0 +1,1 @@
+//! A layer evaluated on ciphertexts: layouts, product plans, convolution, dense.

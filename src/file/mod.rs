@@ -1,0 +1,1 @@
+//! Every format on disk, one file per kind.

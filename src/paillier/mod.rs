@@ -1,0 +1,1 @@
+//! Keys, encryption, decryption, packed plaintexts and vectors of ciphertexts.

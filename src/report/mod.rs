@@ -1,0 +1,1 @@
+//! Tables, costs and plots, made from plain records.

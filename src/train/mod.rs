@@ -1,0 +1,1 @@
+//! Training (cargo feature `train`); never needed to classify.
