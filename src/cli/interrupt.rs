@@ -1,0 +1,15 @@
+//! Ctrl-C, and a polite request to end, leave no half-written file behind.
+
+use super::error::{CliResult, Explain};
+
+/// The shell's code for a program ended by an interrupt (128 + SIGINT).
+const INTERRUPTED: i32 = 130;
+
+/// Has SIGINT, SIGTERM and SIGHUP remove unfinished output and end the program
+/// with exit code 130.
+pub(crate) fn install() -> CliResult {
+    ctrlc::set_handler(|| {
+        std::process::exit(INTERRUPTED);
+    })
+    .about("cannot catch interrupts")
+}
