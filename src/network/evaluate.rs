@@ -1,0 +1,167 @@
+//! A network: profile and weights together.
+
+use rayon::prelude::*;
+
+use super::{NetworkError, Problem, Profile, Range, Weights};
+
+/// A profile and the weights that belong to it, checked against each other:
+/// the ideal functionality that every protocol must equal bit for bit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    profile: Profile,
+    layers: Vec<Weights>,
+}
+
+impl Network {
+    /// The network of `layers`, one for each stage; the ranges in `profile` are
+    /// computed from them, whatever they were.
+    ///
+    /// # Errors
+    ///
+    /// What [`Profile::validate`] refuses, weights that do not fit their
+    /// layer, a value that may leave 64 bits.
+    pub fn new(profile: Profile, layers: Vec<Weights>) -> Result<Network, NetworkError> {
+        let ranges = ranges(&profile, &layers)?;
+        let mut profile = profile;
+        for (stage, range) in profile.stages.iter_mut().zip(ranges) {
+            stage.range = range;
+        }
+        profile.validate()?;
+        Ok(Network { profile, layers })
+    }
+
+    /// The network of `layers`, one for each stage, if the ranges in `profile`
+    /// are those that follow from them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::new`], and [`Problem::RangeMismatch`].
+    pub fn check(profile: Profile, layers: Vec<Weights>) -> Result<Network, NetworkError> {
+        profile.validate()?;
+        let ranges = ranges(&profile, &layers)?;
+        for (stage, computed) in profile.stages.iter().zip(ranges) {
+            if stage.range != computed {
+                let stated = stage.range;
+                return Err(Problem::RangeMismatch { stated, computed }.at(stage.place()));
+            }
+        }
+        Ok(Network { profile, layers })
+    }
+
+    /// What a client may know of the network.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The weights, one layer for each stage.
+    pub fn layers(&self) -> &[Weights] {
+        &self.layers
+    }
+
+    /// Profile and weights.
+    pub fn into_parts(self) -> (Profile, Vec<Weights>) {
+        (self.profile, self.layers)
+    }
+
+    /// Results of the linear layer of stage `stage` for `input`, both flat in
+    /// the order channel, row, column.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage, or `input` is not of its shape.
+    pub fn pre_activations(&self, stage: usize, input: &[i64]) -> Vec<i64> {
+        self.profile.stages[stage]
+            .linear
+            .forward(&self.layers[stage], input)
+    }
+
+    /// The integer logits for `input`.
+    ///
+    /// # Panics
+    ///
+    /// If [`Profile::check_input`] refuses the input.
+    pub fn forward(&self, input: &[i64]) -> Vec<i64> {
+        self.walk(input, |_| {})
+    }
+
+    /// The pre-activations of every stage for `input`, first stage first.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn trace(&self, input: &[i64]) -> Vec<Vec<i64>> {
+        let mut trace = Vec::with_capacity(self.layers.len());
+        self.walk(input, |results| trace.push(results.to_vec()));
+        trace
+    }
+
+    /// The integer logits for each of `inputs`, on all cores.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn forward_all(&self, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+        inputs.par_iter().map(|input| self.forward(input)).collect()
+    }
+
+    /// The logits for `input`; `see` is shown the pre-activations on the way.
+    fn walk(&self, input: &[i64], mut see: impl FnMut(&[i64])) -> Vec<i64> {
+        if let Err(error) = self.profile.check_input(input) {
+            panic!("{error}");
+        }
+        let mut values = input.to_vec();
+        for (index, stage) in self.profile.stages.iter().enumerate() {
+            let results = self.pre_activations(index, &values);
+            see(&results);
+            values = stage.finish(&results);
+        }
+        values
+    }
+}
+
+/// The exact range of every stage's results, from the real weights.
+fn ranges(profile: &Profile, layers: &[Weights]) -> Result<Vec<Range>, NetworkError> {
+    profile.check_shapes()?;
+    if layers.len() != profile.stages.len() {
+        return Err(NetworkError::LayerCount {
+            expected: profile.stages.len(),
+            found: layers.len(),
+        });
+    }
+    let mut inputs = vec![profile.input.range(); profile.input.shape.len()];
+    let mut ranges = Vec::with_capacity(layers.len());
+    for (stage, weights) in profile.stages.iter().zip(layers) {
+        let at = |problem: Problem| problem.at(stage.place());
+        stage.linear.check_weights(weights).map_err(at)?;
+        let results = stage.linear.bounds(weights, &inputs).map_err(at)?;
+        // A checked layer has at least one output.
+        let range = Range::of_all(&results).unwrap_or(Range::new(0, 0));
+        ranges.push(range);
+        inputs = stage.bounds(results)?;
+    }
+    Ok(ranges)
+}
+
+/// The index of the greatest logit, the lowest one on ties; 0 if there is none.
+pub fn argmax(logits: &[i64]) -> usize {
+    let mut best = 0;
+    for (index, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// Probabilities of the classes: `e^{logit·scale}`, divided by their sum. For
+/// people; every decision is made on the integers.
+pub fn softmax(logits: &[i64], scale: f64) -> Vec<f64> {
+    // Differences to the greatest logit are at most 0: no power overflows.
+    let greatest = logits.iter().copied().max().unwrap_or(0) as f64;
+    let powers: Vec<f64> = logits
+        .iter()
+        .map(|&logit| ((logit as f64 - greatest) * scale).exp())
+        .collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}

@@ -1,0 +1,259 @@
+//! The profile: everything about a network that a client must know, and no
+//! weight.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::{Linear, NetworkError, Op, Range, Shape};
+
+/// What the field `format` of a profile says.
+pub const PROFILE_FORMAT: &str = "pdnn-profile";
+/// The version of the profile's format that this program reads and writes.
+pub const PROFILE_VERSION: u32 = 1;
+
+/// A network without its weights: shapes, the operations between the linear
+/// layers, the range of each layer's results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Always [`PROFILE_FORMAT`].
+    pub format: String,
+    /// Always [`PROFILE_VERSION`].
+    pub version: u32,
+    /// The network's name, for people.
+    pub name: String,
+    /// What the network takes.
+    pub input: InputSpec,
+    /// Linear layers, each with what the client does behind it.
+    pub stages: Vec<Stage>,
+    /// The classes: one label for each logit.
+    pub labels: Vec<String>,
+    /// A logit as a real number is its integer times this. Kept in single
+    /// precision, whose shortest decimal form every reader turns back into the
+    /// same number.
+    #[serde(serialize_with = "write_scale", deserialize_with = "read_scale")]
+    pub logit_scale: f64,
+}
+
+/// What a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Shape of the input.
+    pub shape: Shape,
+    /// Least value of an element.
+    pub min: i64,
+    /// Greatest value of an element.
+    pub max: i64,
+}
+
+/// A linear layer, and what the client does with its results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Its name: letters, digits, `_` and `-`; unique within the network.
+    pub name: String,
+    /// The layer that the server evaluates.
+    pub linear: Linear,
+    /// Exact bounds of the layer's results (pre-activations), over all of its
+    /// outputs, for every input within the profile's range.
+    pub range: Range,
+    /// What the client does with the results, in this order.
+    pub then: Vec<Op>,
+}
+
+/// Writes the scale in single precision.
+fn write_scale<S: Serializer>(scale: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f32(*scale as f32)
+}
+
+/// Reads the scale in single precision: JSON readers differ in the last bit of
+/// a double.
+fn read_scale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    f64::deserialize(deserializer).map(|scale| f64::from(scale as f32))
+}
+
+impl InputSpec {
+    /// The range of every element.
+    pub const fn range(&self) -> Range {
+        Range::new(self.min, self.max)
+    }
+}
+
+impl Stage {
+    /// Shape of what the stage's operations make of the layer's results.
+    ///
+    /// # Panics
+    ///
+    /// If the profile that the stage is of does not pass
+    /// [`Profile::validate`].
+    pub fn output_shape(&self) -> Shape {
+        self.then
+            .iter()
+            .fold(self.linear.output_shape(), |shape, op| {
+                match op.output_shape(shape) {
+                    Ok(shape) => shape,
+                    Err(problem) => panic!("{problem}"),
+                }
+            })
+    }
+
+    /// Applies the stage's operations to the layer's results, both flat in the
+    /// order channel, row, column.
+    ///
+    /// # Panics
+    ///
+    /// If the number of results is not the layer's, if one lies outside
+    /// [`Stage::range`] (whoever takes results from elsewhere checks that
+    /// first), or if the profile does not pass [`Profile::validate`].
+    pub fn finish(&self, pre_activations: &[i64]) -> Vec<i64> {
+        let mut shape = self.linear.output_shape();
+        assert_eq!(pre_activations.len(), shape.len(), "number of results");
+        assert!(
+            pre_activations.iter().all(|&v| self.range.contains(v)),
+            "a result of stage {} lies outside its range",
+            self.name
+        );
+        let mut values = pre_activations.to_vec();
+        for op in &self.then {
+            values = op.apply(shape, values);
+            shape = match op.output_shape(shape) {
+                Ok(shape) => shape,
+                Err(problem) => panic!("{problem}"),
+            };
+        }
+        values
+    }
+
+    /// How an error speaks of this stage.
+    pub(super) fn place(&self) -> String {
+        format!("stage {}", self.name)
+    }
+
+    /// How an error speaks of an operation of this stage.
+    pub(super) fn place_of(&self, step: usize) -> String {
+        let op = self.then[step].name();
+        format!("stage {}, step {} ({op})", self.name, step + 1)
+    }
+}
+
+impl Profile {
+    /// A profile of the current format and version.
+    pub fn new(
+        name: impl Into<String>,
+        input: InputSpec,
+        stages: Vec<Stage>,
+        labels: Vec<String>,
+        logit_scale: f64,
+    ) -> Profile {
+        Profile {
+            format: PROFILE_FORMAT.to_owned(),
+            version: PROFILE_VERSION,
+            name: name.into(),
+            input,
+            stages,
+            labels,
+            logit_scale: f64::from(logit_scale as f32),
+        }
+    }
+
+    /// Reads a profile and validates it.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Json`], [`NetworkError::Format`],
+    /// [`NetworkError::Version`], or whatever [`Profile::validate`] finds.
+    pub fn from_json(text: &str) -> Result<Profile, NetworkError> {
+        /// What every version of the format has, so that a profile of another
+        /// version is told from a damaged one.
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u64,
+        }
+        let head: Head = serde_json::from_str(text).map_err(json_error)?;
+        if head.format != PROFILE_FORMAT {
+            return Err(NetworkError::Format {
+                expected: PROFILE_FORMAT,
+                found: head.format.chars().take(64).collect(),
+            });
+        }
+        if head.version != u64::from(PROFILE_VERSION) {
+            return Err(NetworkError::Version {
+                expected: PROFILE_VERSION,
+                found: head.version,
+            });
+        }
+        let profile: Profile = serde_json::from_str(text).map_err(json_error)?;
+        profile.validate()?;
+        Ok(profile)
+    }
+
+    /// The profile as JSON for a file: indented, a line feed at the end.
+    pub fn to_json(&self) -> String {
+        // Strings, integers and a float that is written by hand: nothing here
+        // can fail to serialise.
+        let mut text = serde_json::to_string_pretty(self).expect("a profile is plain data");
+        text.push('\n');
+        text
+    }
+
+    /// The canonical JSON: no white space, fields in the order of the types'
+    /// declarations.
+    pub fn canonical_json(&self) -> String {
+        serde_json::to_string(self).expect("a profile is plain data")
+    }
+
+    /// SHA-256 of the canonical JSON. It ties a model, a query and a reply to
+    /// this very profile.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(self.canonical_json()).into()
+    }
+
+    /// The classes: logits that the network gives.
+    pub fn classes(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// What the client does with the results of stage `stage`:
+    /// [`Stage::finish`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Stage::finish`], or if there is no such stage.
+    pub fn finish(&self, stage: usize, pre_activations: &[i64]) -> Vec<i64> {
+        self.stages[stage].finish(pre_activations)
+    }
+
+    /// Checks the length and every value of an input.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::InputLength`] or [`NetworkError::InputValue`].
+    pub fn check_input(&self, input: &[i64]) -> Result<(), NetworkError> {
+        let shape = self.input.shape;
+        if input.len() != shape.len() {
+            return Err(NetworkError::InputLength {
+                expected: shape.len(),
+                found: input.len(),
+                shape,
+            });
+        }
+        let range = self.input.range();
+        match input.iter().position(|&value| !range.contains(value)) {
+            Some(index) => Err(NetworkError::InputValue { index, range }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What serde says, on one line of bounded length: it quotes the file.
+fn json_error(error: serde_json::Error) -> NetworkError {
+    let text: String = error
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect();
+    NetworkError::Json(text)
+}

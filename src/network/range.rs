@@ -1,0 +1,135 @@
+//! Intervals of integers, and the exact bounds of a linear layer.
+//!
+//! A layer's output bounds are computed element by element from its real
+//! weights: output `b + Σ w·x` with each `x` anywhere in its own interval is
+//! least where every positive weight meets its input's minimum and every
+//! negative one its maximum. If the inputs are independent, as the pixels of an
+//! image are, the bound is attained; behind an earlier layer it is sound. Slot
+//! widths follow from these bounds, so an overflow is impossible for inputs
+//! within the profile's range, not just improbable.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Linear, Problem, Weights};
+
+/// An interval of integers, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Least value.
+    pub min: i64,
+    /// Greatest value.
+    pub max: i64,
+}
+
+impl Range {
+    /// The interval from `min` to `max`.
+    pub const fn new(min: i64, max: i64) -> Range {
+        Range { min, max }
+    }
+
+    /// Whether `value` lies in the interval.
+    pub const fn contains(&self, value: i64) -> bool {
+        self.min <= value && value <= self.max
+    }
+
+    /// Whether all of `other` lies in the interval.
+    pub const fn covers(&self, other: Range) -> bool {
+        self.min <= other.min && other.max <= self.max
+    }
+
+    /// The least interval that covers both.
+    pub fn union(self, other: Range) -> Range {
+        Range::new(self.min.min(other.min), self.max.max(other.max))
+    }
+
+    /// The least interval that covers all of `ranges`; `None` if there is none.
+    pub fn of_all(ranges: &[Range]) -> Option<Range> {
+        ranges.iter().copied().reduce(Range::union)
+    }
+
+    /// The least B for which every value fits a signed slot of B bits:
+    /// −2^(B−1) ≤ min and max < 2^(B−1). At least 1, at most 64.
+    pub const fn slot_bits(&self) -> u32 {
+        // Magnitude bits of the end that needs more; !v = −v − 1 for v < 0.
+        let low = if self.min < 0 { !self.min } else { self.min };
+        let high = if self.max < 0 { !self.max } else { self.max };
+        let widest = if low > high { low } else { high };
+        65 - widest.leading_zeros()
+    }
+
+    /// The interval, if both ends fit 64 bits.
+    pub(super) fn checked(min: i128, max: i128, what: &'static str) -> Result<Range, Problem> {
+        match (i64::try_from(min), i64::try_from(max)) {
+            (Ok(min), Ok(max)) => Ok(Range::new(min, max)),
+            _ => Err(Problem::Overflow { what }),
+        }
+    }
+
+    /// Refuses an interval with its minimum above its maximum.
+    pub(super) fn check(&self, what: &'static str) -> Result<(), Problem> {
+        if self.min > self.max {
+            return Err(Problem::Inverted {
+                what,
+                min: self.min,
+                max: self.max,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Range {
+    /// As in `-128..=127`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..={}", self.min, self.max)
+    }
+}
+
+impl Linear {
+    /// The bounds of every output element, flat in the order channel, row,
+    /// column, for inputs anywhere within `inputs` (one interval an element,
+    /// each independent of the others).
+    ///
+    /// A weight has 32 bits, an input 64 and a layer at most 2^26 taps, so the
+    /// 128-bit sums cannot overflow.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Overflow`] if a bound does not fit 64 bits.
+    ///
+    /// # Panics
+    ///
+    /// If `weights` or `inputs` do not have the layer's shape.
+    pub fn bounds(&self, weights: &Weights, inputs: &[Range]) -> Result<Vec<Range>, Problem> {
+        assert_eq!(self.check_weights(weights), Ok(()));
+        assert_eq!(
+            inputs.len(),
+            self.input_shape().len(),
+            "number of intervals"
+        );
+        let positions = self.positions();
+        let mut bounds = Vec::with_capacity(positions * self.channels());
+        for (kernel, &bias) in weights.weights.chunks_exact(self.taps()).zip(&weights.bias) {
+            for position in 0..positions {
+                let (mut min, mut max) = (i128::from(bias), i128::from(bias));
+                for (tap, &weight) in kernel.iter().enumerate() {
+                    if weight == 0 {
+                        continue;
+                    }
+                    let Some(input) = self.tap_input(position, tap) else {
+                        continue;
+                    };
+                    let low = i128::from(weight) * i128::from(inputs[input].min);
+                    let high = i128::from(weight) * i128::from(inputs[input].max);
+                    min += low.min(high);
+                    max += low.max(high);
+                }
+                bounds.push(Range::checked(min, max, "a pre-activation")?);
+            }
+        }
+        Ok(bounds)
+    }
+}
