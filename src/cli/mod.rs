@@ -11,9 +11,15 @@
 //! 2 the command line was wrong; 130 interrupted.
 
 mod completions;
-#[allow(dead_code, reason = "subcommands that use the rest arrive with their rooms")]
+#[allow(
+    dead_code,
+    reason = "subcommands that use the rest arrive with their rooms"
+)]
 mod console;
-#[allow(dead_code, reason = "subcommands that use the rest arrive with their rooms")]
+#[allow(
+    dead_code,
+    reason = "subcommands that use the rest arrive with their rooms"
+)]
 mod error;
 mod interrupt;
 mod man;
