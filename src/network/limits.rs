@@ -17,7 +17,7 @@ pub const MAX_STAGES: usize = 256;
 /// Most operations behind one linear layer.
 pub const MAX_STEPS: usize = 32;
 /// Most entries of a look-up table.
-pub const MAX_TABLE: usize = 1 << 20;
+pub const MAX_TABLE: usize = 1 << 18;
 /// Most characters of a name or label.
 pub const MAX_NAME: usize = 128;
 

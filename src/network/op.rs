@@ -152,6 +152,12 @@ impl Op {
         Ok(input)
     }
 
+    /// [`Op::output_shape`], for a shape that has been checked.
+    pub(super) fn shape_behind(&self, input: Shape) -> Shape {
+        self.output_shape(input)
+            .unwrap_or_else(|problem| panic!("{}: {problem}", self.name()))
+    }
+
     /// The output for `values` of shape `input`.
     ///
     /// # Panics
@@ -161,11 +167,7 @@ impl Op {
     pub fn apply(&self, input: Shape, values: Vec<i64>) -> Vec<i64> {
         assert_eq!(values.len(), input.len(), "length of the input");
         if let Some((window, pooling)) = self.window() {
-            let output = match window.output_shape(input) {
-                Ok(output) => output,
-                Err(problem) => panic!("{problem}"),
-            };
-            return window.apply(pooling, input, output, &values);
+            return window.apply(pooling, input, self.shape_behind(input), &values);
         }
         let mut values = values;
         match self {

@@ -91,10 +91,7 @@ impl Stage {
         self.then
             .iter()
             .fold(self.linear.output_shape(), |shape, op| {
-                match op.output_shape(shape) {
-                    Ok(shape) => shape,
-                    Err(problem) => panic!("{problem}"),
-                }
+                op.shape_behind(shape)
             })
     }
 
@@ -117,10 +114,7 @@ impl Stage {
         let mut values = pre_activations.to_vec();
         for op in &self.then {
             values = op.apply(shape, values);
-            shape = match op.output_shape(shape) {
-                Ok(shape) => shape,
-                Err(problem) => panic!("{problem}"),
-            };
+            shape = op.shape_behind(shape);
         }
         values
     }

@@ -1,6 +1,9 @@
 //! Tests of the room, and the networks that they share.
 
 mod forward;
+mod malformed;
+mod ops;
+mod ranges;
 
 use super::{InputSpec, Linear, Network, Op, Profile, Range, Shape, Stage, Weights};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha20Rng};
