@@ -13,7 +13,7 @@
 //! | [`protocol`] | who sends what to whom | encrypted, mpc, network, paillier, file |
 //! | [`encrypted`] | a layer evaluated on ciphertexts | paillier, network |
 //! | `train` | training, behind a cargo feature | network, dataset, file |
-//! | [`file`] | every format on disk | paillier, network |
+//! | [`mod@file`] | every format on disk | paillier, network |
 //! | [`dataset`] | images and tables in and out | – |
 //! | [`report`] | tables, costs, plots | – |
 //! | [`paillier`] | keys, ciphertexts, packed plaintexts | bignum |

@@ -2,7 +2,13 @@
 
 pub mod atomic;
 pub mod container;
+pub mod folder;
 pub mod input;
+pub mod model;
+pub mod profile;
 
 pub use atomic::{Mode, Overwrite, write_atomic};
 pub use container::{Container, ContainerError, Kind, Tensor};
+pub use folder::{load_network, load_profile, save_network};
+pub use model::{ModelError, NetworkFileError, model_from_bytes, model_to_bytes};
+pub use profile::{profile_from_bytes, read_profile, write_profile};

@@ -46,9 +46,9 @@ pub enum Linear {
 /// Weights and biases of a linear layer: the server's secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Weights {
-    /// In the order [output][input][kernel row][kernel column] or
-    /// [output][input]: a run of [`Linear::taps`] weights for each output
-    /// channel.
+    /// In the order output, input, kernel row, kernel column (or output, input
+    /// for a dense layer), the last running fastest: a run of [`Linear::taps`]
+    /// weights for each output channel.
     pub weights: Vec<i32>,
     /// One for each output channel.
     pub bias: Vec<i64>,
@@ -95,8 +95,8 @@ impl Linear {
         }
     }
 
-    /// Extents of the weights: [output, input, kernel row, kernel column] or
-    /// [output, input].
+    /// Extents of the weights: outputs, input channels, kernel rows, kernel
+    /// columns; or outputs, inputs.
     pub fn weight_shape(&self) -> Vec<usize> {
         match *self {
             Linear::Conv {
