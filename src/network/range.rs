@@ -110,24 +110,25 @@ impl Linear {
             self.input_shape().len(),
             "number of intervals"
         );
-        let positions = self.positions();
-        let mut bounds = Vec::with_capacity(positions * self.channels());
-        for (kernel, &bias) in weights.weights.chunks_exact(self.taps()).zip(&weights.bias) {
-            for position in 0..positions {
+        let (positions, taps) = (self.positions(), self.taps());
+        let mut bounds = vec![Range::new(0, 0); positions * self.channels()];
+        for position in 0..positions {
+            // The same for every output channel, and not cheap.
+            let met: Vec<(usize, Range)> = (0..taps)
+                .filter_map(|tap| Some((tap, inputs[self.tap_input(position, tap)?])))
+                .collect();
+            let kernels = weights.weights.chunks_exact(taps).zip(&weights.bias);
+            for (channel, (kernel, &bias)) in kernels.enumerate() {
                 let (mut min, mut max) = (i128::from(bias), i128::from(bias));
-                for (tap, &weight) in kernel.iter().enumerate() {
-                    if weight == 0 {
-                        continue;
-                    }
-                    let Some(input) = self.tap_input(position, tap) else {
-                        continue;
-                    };
-                    let low = i128::from(weight) * i128::from(inputs[input].min);
-                    let high = i128::from(weight) * i128::from(inputs[input].max);
+                for &(tap, input) in &met {
+                    let weight = i128::from(kernel[tap]);
+                    let low = weight * i128::from(input.min);
+                    let high = weight * i128::from(input.max);
                     min += low.min(high);
                     max += low.max(high);
                 }
-                bounds.push(Range::checked(min, max, "a pre-activation")?);
+                bounds[channel * positions + position] =
+                    Range::checked(min, max, "a pre-activation")?;
             }
         }
         Ok(bounds)
