@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Panics
 /// If it is not there and `CI` is `true`.
-pub fn optional_data(test: &str, name: &str, file: &str) -> Option<PathBuf> {
+pub(crate) fn optional_data(test: &str, name: &str, file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("PDNN_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("data"),
         PathBuf::from,
