@@ -1,1 +1,15 @@
-//! Tables, costs and plots, made from plain records.
+//! Tables, costs and accuracy, from plain records.
+//!
+//! The records say nothing about where their numbers come from, and this room
+//! uses no other. Each can be printed as text, Markdown or CSV ([`Table`]), or
+//! serialised for `--json`.
+
+mod accuracy;
+mod cost;
+mod human;
+mod table;
+
+pub use accuracy::Confusion;
+pub use cost::{RunCost, StageCost};
+pub use human::{count, duration, percent, size};
+pub use table::{Align, Table};
