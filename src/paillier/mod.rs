@@ -1,1 +1,76 @@
-//! Keys, encryption, decryption, packed plaintexts and vectors of ciphertexts.
+//! Keys, ciphertexts, packed plaintexts.
+//!
+//! Paillier's scheme with g = 1 + n (EUROCRYPT 1999) and the randomisers of
+//! Damgård, Jurik and Nielsen ("A generalization of Paillier's public-key
+//! system with applications to electronic voting", Int. J. Inf. Secur. 2010,
+//! §4.2, DJN from here on). A ciphertext of x is
+//!
+//! ```text
+//! c = (1 + x·n)·ρ mod n²,    ρ an n-th power modulo n²
+//! ```
+//!
+//! so that the product of ciphertexts is a ciphertext of the sum, and c^w one of
+//! w·x. Everything acts on vectors: a single item is a vector of one.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `generate` | new primes, and the conditions on them |
+//! | `public`, `check` | the public key; what is checked when one is read |
+//! | `secret`, `crt` | the secret key, decryption; arithmetic modulo p² and q² |
+//! | `plaintext`, `packing` | signed integers; many of them in one plaintext |
+//! | `ciphertexts` | vectors of ciphertexts, and sums of them |
+//! | `encrypt` | randomisers and encryption, with either key |
+//! | `rerandomise` | what a server does to every result before it leaves |
+//! | `limbs`, `primality` | helpers |
+//!
+//! # Secrets
+//!
+//! p, q, what follows from them, plaintexts and randomisers live in limbs that
+//! are wiped when dropped, never in big integers (which leave copies behind),
+//! and in no `Debug`, `Display` or error text. Long-term exponents (p − 1,
+//! q − 1) go through exponentiation in constant time. Combs for one-time
+//! exponents do a fixed sequence of products but index their tables directly,
+//! which a co-resident attacker who watches the cache could see; see
+//! [`Comb`](crate::bignum::Comb). Key generation runs once and in variable
+//! time; the primality test's own intermediate values are not wiped.
+
+mod check;
+mod ciphertexts;
+mod crt;
+mod encrypt;
+mod error;
+mod generate;
+mod limbs;
+mod packing;
+mod plaintext;
+mod primality;
+mod public;
+mod rerandomise;
+mod secret;
+
+pub use ciphertexts::Ciphertexts;
+pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor, Randomisers};
+pub use error::PaillierError;
+pub use packing::{PackError, SlotLayout, pack, unpack};
+pub use plaintext::Plaintext;
+pub use public::{Fingerprint, PublicKey};
+pub use rerandomise::Rerandomiser;
+pub use secret::SecretKey;
+
+pub use crate::bignum::{Counts, Program, Stage as ProgramStage};
+
+/// Key sizes that are generated without further ado, in bits of n: 112, 128
+/// and about 152 bits of security.
+pub const STANDARD_BITS: [u32; 3] = [2048, 3072, 4096];
+
+/// The size of a new key unless another is asked for.
+pub const DEFAULT_BITS: u32 = 3072;
+
+/// The shortest n that is accepted at all. Anything below 2048 bits can be
+/// factored or soon will be: such keys serve tests
+/// ([`PublicKey::is_insecure`]).
+pub const MIN_BITS: u32 = 128;
+
+/// The longest n that is accepted, so that a hostile key file cannot keep the
+/// machine busy for long.
+pub const MAX_BITS: u32 = 16_384;

@@ -1,0 +1,356 @@
+//! Randomisers and encryption, with either key.
+//!
+//! c = (1 + x·n)·ρ with a fresh randomiser ρ for each ciphertext:
+//!
+//! | key | public | owner |
+//! |---|---|---|
+//! | with h_s | h_s^r, r uniform below 2^⌈\|n\|/2⌉ (DJN 2010, §4.2), by a comb | the same power, by combs modulo p² and q² |
+//! | without | r^n, r uniform modulo n | s_p^p mod p² and s_q^q mod q², s_p and s_q uniform |
+//!
+//! *With h_s* the owner gets, from the same r, the very same ρ, at about half
+//! the price. *Without*, r^n ≡ ((r mod p)^q)^p mod p², because a p-th power
+//! modulo p² depends on its base modulo p only; and as q is coprime to p − 1,
+//! s = r^q mod p is uniform if r is. So the owner draws s itself: the same
+//! distribution from exponents half as long, modulo numbers half as long.
+//!
+//! A uniform r that shares a factor with n would be no unit; its probability is
+//! that of guessing a factor, and it is not tested for.
+
+use std::fmt;
+
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::{Ciphertexts, Plaintext, PublicKey, SecretKey, ciphertexts::add_plain, limbs};
+use crate::bignum::{Comb, Elements};
+
+/// Encrypts under one key.
+pub trait Encrypt {
+    /// The key.
+    fn public(&self) -> &PublicKey;
+
+    /// Fresh randomisers, which may be drawn ahead of the plaintexts.
+    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers;
+
+    /// Encrypts with randomisers drawn before. They are consumed: a randomiser
+    /// that blinds two plaintexts shows their difference.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many randomisers as plaintexts, they belong to
+    /// another key, or a plaintext does not fit the key
+    /// ([`PublicKey::holds`]).
+    fn encrypt_with(&self, plaintexts: &[Plaintext], randomisers: Randomisers) -> Ciphertexts {
+        let key = self.public();
+        assert!(key.n() == randomisers.key.n(), "randomisers of another key");
+        let elements = add_plain(key, &randomisers.elements, plaintexts);
+        Ciphertexts::from_elements(key, elements)
+    }
+
+    /// Encrypts.
+    ///
+    /// # Panics
+    ///
+    /// If a plaintext does not fit the key ([`PublicKey::holds`]).
+    fn encrypt(&self, plaintexts: &[Plaintext], rng: &mut impl CryptoRng) -> Ciphertexts {
+        self.encrypt_with(plaintexts, self.randomisers(plaintexts.len(), rng))
+    }
+}
+
+/// n-th powers modulo n² that blind one ciphertext each: wiped when dropped,
+/// absent from `Debug`, neither cloned nor written anywhere.
+pub struct Randomisers {
+    key: PublicKey,
+    elements: Zeroizing<Elements>,
+}
+
+impl Randomisers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Randomisers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Randomisers({})", self.len())
+    }
+}
+
+/// Bits of DJN's exponents for a key of `bits` bits.
+fn exponent_bits(bits: u32) -> u32 {
+    bits.div_ceil(2)
+}
+
+/// Uniform n-th powers modulo n², by exponentiation.
+pub(super) fn uniform_powers(
+    key: &PublicKey,
+    count: usize,
+    rng: &mut impl CryptoRng,
+) -> Zeroizing<Elements> {
+    let n = key.limbs();
+    let r = limbs::random_below(count, n, rng);
+    let r = Zeroizing::new(key.ring().enter(&r, n.len()));
+    Zeroizing::new(key.ring().pow_public(&r, n))
+}
+
+/// Encrypts with the public key.
+pub struct PublicEncryptor {
+    key: PublicKey,
+    comb: Option<Comb>,
+}
+
+impl PublicEncryptor {
+    /// For about `uses` ciphertexts: more of them make larger tables worth
+    /// their price. Any number may be encrypted.
+    pub fn new(key: &PublicKey, uses: usize) -> PublicEncryptor {
+        let ring = key.ring();
+        let comb = key.h_s().map(|h_s| {
+            let row = limbs::from_biguint(h_s, 2 * ring.limbs());
+            let base = ring.enter(&row, row.len());
+            Comb::new(ring, &base, exponent_bits(key.bits()), uses)
+        });
+        PublicEncryptor {
+            key: key.clone(),
+            comb,
+        }
+    }
+}
+
+impl Encrypt for PublicEncryptor {
+    fn public(&self) -> &PublicKey {
+        &self.key
+    }
+
+    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
+        let elements = match &self.comb {
+            Some(comb) => {
+                let bits = exponent_bits(self.key.bits());
+                let width = limbs::limbs_for(bits);
+                let r = limbs::random_rows(count, bits, width, rng);
+                Zeroizing::new(comb.pow(&r, width))
+            }
+            None => uniform_powers(&self.key, count, rng),
+        };
+        Randomisers {
+            key: self.key.clone(),
+            elements,
+        }
+    }
+}
+
+/// Encrypts with the secret key: the same distribution, faster.
+pub struct OwnerEncryptor {
+    key: SecretKey,
+    combs: Option<[Comb; 2]>,
+}
+
+impl OwnerEncryptor {
+    /// For about `uses` ciphertexts: more of them make larger tables worth
+    /// their price. Any number may be encrypted.
+    pub fn new(key: &SecretKey, uses: usize) -> OwnerEncryptor {
+        let public = key.public();
+        let combs = public.h_s().map(|h_s| {
+            let row = limbs::from_biguint(h_s, 2 * public.ring().limbs());
+            [&key.crt().p.ring, &key.crt().q.ring].map(|ring| {
+                let base = Zeroizing::new(ring.enter(&row, row.len()));
+                Comb::new(ring, &base, exponent_bits(public.bits()), uses)
+            })
+        });
+        OwnerEncryptor {
+            key: key.clone(),
+            combs,
+        }
+    }
+}
+
+impl Encrypt for OwnerEncryptor {
+    fn public(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
+        let public = self.key.public();
+        let crt = self.key.crt();
+        let [x_p, x_q] = match &self.combs {
+            Some(combs) => {
+                let bits = exponent_bits(public.bits());
+                let width = limbs::limbs_for(bits);
+                let r = limbs::random_rows(count, bits, width, rng);
+                let [p, q] = combs;
+                let (x_p, x_q) = rayon::join(|| p.pow(&r, width), || q.pow(&r, width));
+                [Zeroizing::new(x_p), Zeroizing::new(x_q)]
+            }
+            None => [&crt.p, &crt.q].map(|half| {
+                let s = limbs::random_below(count, &half.prime, rng);
+                let s = Zeroizing::new(half.ring.enter(&s, half.prime.len()));
+                Zeroizing::new(half.ring.pow_secret(&s, &half.prime))
+            }),
+        };
+        let n_limbs = public.ring().limbs();
+        let rows = crt.combine(&x_p, &x_q, n_limbs);
+        Randomisers {
+            key: public.clone(),
+            elements: Zeroizing::new(public.ring().enter(&rows, 2 * n_limbs)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::{BigInt, BigUint};
+    use num_integer::Integer;
+    use num_traits::One;
+    use rand::{SeedableRng, rngs::ChaCha20Rng};
+
+    fn key(bits: u32, seed: u64) -> (SecretKey, ChaCha20Rng) {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let key = SecretKey::generate_insecure(bits, &mut rng).expect("an even size");
+        (key, rng)
+    }
+
+    /// The same primes without h.
+    fn without_h(key: &SecretKey) -> SecretKey {
+        let public = PublicKey::from_parts(key.public().n(), None).expect("a valid n");
+        let [p, q] = key.primes();
+        SecretKey::from_parts(public, &p, &q).expect("valid primes")
+    }
+
+    fn randomiser_values(randomisers: &Randomisers) -> Vec<BigUint> {
+        let ring = randomisers.key.ring();
+        ring.leave(&randomisers.elements)
+            .chunks(2 * ring.limbs())
+            .map(limbs::to_biguint)
+            .collect()
+    }
+
+    #[test]
+    fn ciphertexts_follow_the_definition() {
+        let (key, _) = key(256, 31);
+        let public = key.public();
+        let (n, h_s) = (public.n(), public.h_s().expect("a generated key has h_s"));
+        let square = n * n;
+        let values = [0i64, 1, -1, 77, -12_345];
+        let plain: Vec<Plaintext> = values.iter().map(|&v| v.into()).collect();
+        let mut same = ChaCha20Rng::seed_from_u64(30);
+        let mut rng = ChaCha20Rng::seed_from_u64(30);
+        let c = PublicEncryptor::new(public, 5)
+            .encrypt(&plain, &mut rng)
+            .to_integers();
+        let exponents = limbs::random_rows(5, 128, 2, &mut same);
+        for (i, &value) in values.iter().enumerate() {
+            let r = limbs::to_biguint(&exponents[2 * i..2 * i + 2]);
+            let x = BigInt::from(value)
+                .mod_floor(&BigInt::from(n.clone()))
+                .to_biguint()
+                .expect("a residue");
+            let expected = (BigUint::one() + x * n) * h_s.modpow(&r, &square) % &square;
+            assert_eq!(c[i], expected);
+        }
+    }
+
+    #[test]
+    fn the_owner_gets_the_same_ciphertexts_from_the_same_generator() {
+        for (bits, seed) in [(128, 32), (130, 33), (192, 34), (256, 35), (514, 36)] {
+            let (key, _) = key(bits, seed);
+            let plain: Vec<Plaintext> = (-4..5).map(Plaintext::from).collect();
+            let [mut a, mut b] = [seed; 2].map(ChaCha20Rng::seed_from_u64);
+            let public = PublicEncryptor::new(key.public(), 9).encrypt(&plain, &mut a);
+            let owner = OwnerEncryptor::new(&key, 9).encrypt(&plain, &mut b);
+            assert_eq!(public.to_bytes(), owner.to_bytes(), "{bits} bits");
+            assert!(key.decrypt(&owner) == plain);
+        }
+    }
+
+    #[test]
+    fn randomisers_of_keys_without_h_are_nth_powers() {
+        let (key, mut rng) = key(256, 37);
+        let key = without_h(&key);
+        let [p, q] = key.primes().map(|bytes| BigUint::from_bytes_be(&bytes));
+        let lambda = (&p - 1u32).lcm(&(&q - 1u32));
+        let square = key.public().n() * key.public().n();
+        let public = PublicEncryptor::new(key.public(), 4).randomisers(4, &mut rng);
+        let owner = OwnerEncryptor::new(&key, 4).randomisers(4, &mut rng);
+        for randomisers in [public, owner] {
+            let values = randomiser_values(&randomisers);
+            for (i, value) in values.iter().enumerate() {
+                assert!(value.modpow(&lambda, &square).is_one());
+                assert!(!values[..i].contains(value));
+            }
+        }
+    }
+
+    /// Every n-th power of a tiny key comes up about as often from either side.
+    #[test]
+    fn the_owner_draws_from_the_same_distribution_without_h() {
+        // Counts by quadratic character modulo p and q: four classes of equal size.
+        let (key, mut rng) = key(128, 38);
+        let key = without_h(&key);
+        let primes = key.primes().map(|bytes| BigUint::from_bytes_be(&bytes));
+        let mut counts = [[0u32; 4]; 2];
+        let draws = 800;
+        let public = PublicEncryptor::new(key.public(), draws).randomisers(draws, &mut rng);
+        let owner = OwnerEncryptor::new(&key, draws).randomisers(draws, &mut rng);
+        for (side, randomisers) in [public, owner].iter().enumerate() {
+            for value in randomiser_values(randomisers) {
+                let class = primes.iter().fold(0, |class, p| {
+                    let half = (p - 1u32) / 2u32;
+                    2 * class + usize::from(value.modpow(&half, p).is_one())
+                });
+                counts[side][class] += 1;
+            }
+        }
+        for count in counts.as_flattened() {
+            assert!((140..260).contains(count), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn keys_without_h_decrypt_what_they_encrypt() {
+        let (key, mut rng) = key(192, 39);
+        let key = without_h(&key);
+        let plain: Vec<Plaintext> = (-4..5).map(Plaintext::from).collect();
+        let public = PublicEncryptor::new(key.public(), 9).encrypt(&plain, &mut rng);
+        let owner = OwnerEncryptor::new(&key, 9).encrypt(&plain, &mut rng);
+        assert!(key.decrypt(&public) == plain);
+        assert!(key.decrypt(&owner) == plain);
+    }
+
+    #[test]
+    fn equal_plaintexts_have_different_ciphertexts() {
+        let (key, mut rng) = key(128, 40);
+        let plain = vec![Plaintext::from(7); 20];
+        let c = PublicEncryptor::new(key.public(), 1).encrypt(&plain, &mut rng);
+        let mut integers = c.to_integers();
+        integers.sort();
+        integers.dedup();
+        assert_eq!(integers.len(), 20);
+    }
+
+    #[test]
+    fn randomisers_drawn_ahead_encrypt() {
+        let (key, mut rng) = key(128, 41);
+        let encryptor = OwnerEncryptor::new(&key, 3);
+        let ahead = encryptor.randomisers(3, &mut rng);
+        assert_eq!((ahead.len(), ahead.is_empty()), (3, false));
+        let plain: Vec<Plaintext> = (0..3).map(Plaintext::from).collect();
+        let c = encryptor.encrypt_with(&plain, ahead);
+        assert!(key.decrypt(&c) == plain);
+    }
+
+    #[test]
+    #[should_panic(expected = "does not fit the key")]
+    fn a_plaintext_that_does_not_fit_is_a_bug_of_the_caller() {
+        let (key, mut rng) = key(128, 42);
+        let half = BigInt::from((key.public().n() + 1u32) / 2u32);
+        let plaintext = Plaintext::from_signed(&half);
+        assert!(!key.public().holds(&plaintext));
+        PublicEncryptor::new(key.public(), 1).encrypt(&[plaintext], &mut rng);
+    }
+}
