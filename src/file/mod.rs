@@ -4,7 +4,9 @@ pub mod atomic;
 pub mod container;
 pub mod folder;
 pub mod input;
+pub mod key;
 pub mod model;
+pub mod phe_number;
 pub mod profile;
 
 pub use atomic::{Mode, Overwrite, write_atomic};
