@@ -42,6 +42,17 @@ pub(super) fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
     borrow
 }
 
+/// a += small, giving the carry out.
+#[inline(always)]
+pub(super) fn add_small(a: &mut [u64], small: u64) -> u64 {
+    let mut carry = small;
+    for a in a {
+        let (s, c) = a.overflowing_add(carry);
+        (*a, carry) = (s, c as u64);
+    }
+    carry
+}
+
 /// Takes m off (top, a) once if it is at least m, without a branch; `spare` is
 /// overwritten. Gives the new top limb, and 1 if m was taken off.
 #[inline(always)]

@@ -22,6 +22,8 @@
 
 mod limbs;
 mod portable;
+mod rows;
+mod scalar;
 
 pub(super) use portable::Portable;
 

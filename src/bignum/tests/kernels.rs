@@ -1,6 +1,11 @@
 //! The choice of a kernel.
 
-use crate::bignum::{BignumError, KernelKind};
+use super::*;
+use crate::bignum::{
+    BignumError,
+    core::Core,
+    kernel::{Lanes, Portable},
+};
 
 #[test]
 fn the_best_available_kernel_is_chosen_by_default() {
@@ -34,4 +39,27 @@ fn an_unknown_kernel_is_refused() {
         error.to_string(),
         "PDNN_KERNEL is \"avx\", but must be \"portable\" or \"ifma\"; unset it to let the program choose"
     );
+}
+
+#[test]
+fn the_portable_kernel_gives_the_same_without_special_instructions() {
+    for (seed, bits) in SIZES.into_iter().enumerate() {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed as u64);
+        let mut m = random(bits, &mut rng);
+        m.set_bit(0, true);
+        let m = m.to_u64_digits();
+        let plain = Core::new(Portable::plain(&m), &m);
+        let best = Core::new(Portable::new(&m), &m);
+        let rows: Vec<u64> = (0..m.len() * 8).map(|_| rng.next_u64()).collect();
+        let (mut a, mut b) = (
+            plain.enter(&rows, m.len() * 2),
+            best.enter(&rows, m.len() * 2),
+        );
+        for _ in 0..10 {
+            a = plain.mul(&plain.square(&a), &a.gather(&[1, 2, 3, 0]));
+            b = best.mul(&best.square(&b), &b.gather(&[1, 2, 3, 0]));
+            assert_eq!(a.rows, b.rows, "{bits} bits");
+        }
+        assert_eq!(plain.k.radix_bits(), best.k.radix_bits());
+    }
 }
