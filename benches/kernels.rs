@@ -63,7 +63,10 @@ fn setting(bits: usize) -> Setting {
     let mut rng = ChaCha20Rng::seed_from_u64(bits as u64);
     let m = odd_modulus(bits, &mut rng);
     let ring = Ring::new(&m).expect("an odd modulus and a kernel");
-    let elements = ring.enter(&random(2 * m.len() * 400, &mut rng), 2 * m.len());
+    // Powers of 2, so that all of them are units.
+    let two = ring.enter(&[2], 1);
+    let comb = Comb::new(&ring, &two, 256, 400);
+    let elements = comb.pow(&random(4 * 400, &mut rng), 4);
     Setting {
         bits,
         ring,
