@@ -57,7 +57,7 @@ pub use public::{Fingerprint, PublicKey};
 pub use rerandomise::Rerandomiser;
 pub use secret::SecretKey;
 
-pub use crate::bignum::{Counts, Program, Stage as ProgramStage};
+pub use crate::bignum::{Counts, Csr, ONE, Program, Stage as ProgramStage};
 
 /// Key sizes that are generated without further ado, in bits of n: 112, 128
 /// and about 152 bits of security.

@@ -1,0 +1,115 @@
+//! One linear layer, evaluated on ciphertexts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    network::{Stage, Weights},
+    paillier::{Ciphertexts, Counts, PaillierError},
+};
+
+use super::{
+    layout::StageLayout,
+    plan::{PackOutputs, Plan},
+    rows::Rows,
+};
+
+/// What a plan was compiled for: taps or elements, how outputs are packed, how
+/// many groups at once.
+type PlanKey = (bool, Option<PackOutputs>, usize);
+
+/// A linear layer of the server's network, with the product plans that it has
+/// been asked for so far.
+///
+/// Everything here follows from the weights: it holds no key and no query.
+pub struct Layer {
+    stage: Stage,
+    weights: Weights,
+    plans: Mutex<HashMap<PlanKey, Arc<Plan>>>,
+}
+
+/// With fewer rows than this, several groups share a program so that every
+/// core and lane has work.
+const ROWS_AT_ONCE: usize = 64;
+
+impl Layer {
+    /// The layer of `stage` with its weights.
+    pub fn new(stage: Stage, weights: Weights) -> Layer {
+        Layer {
+            stage,
+            weights,
+            plans: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The stage that this layer belongs to.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// How many groups of `layout` are best evaluated in one go: enough rows
+    /// for every core and lane, few enough to bound memory.
+    pub fn groups_at_once(&self, layout: &StageLayout) -> usize {
+        ROWS_AT_ONCE
+            .div_ceil(layout.rows_per_group())
+            .clamp(1, layout.groups())
+    }
+
+    /// The plan for `groups` groups of `layout`, compiled on first use.
+    pub fn plan(&self, layout: &StageLayout, groups: usize) -> Arc<Plan> {
+        let pack = layout
+            .shifted_outputs()
+            .map(|(outputs, shift_bits)| PackOutputs {
+                outputs,
+                shift_bits,
+            });
+        let key = (layout.by_tap(), pack, groups);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plans.entry(key).or_insert_with(|| {
+            let rows = if layout.by_tap() {
+                Rows::by_tap(&self.stage.linear, &self.weights)
+            } else {
+                Rows::by_element(&self.stage.linear, &self.weights)
+            };
+            let per_group = rows.rows.len();
+            Arc::new(Plan::cheapest(&rows.repeat(groups), pack, per_group))
+        });
+        Arc::clone(plan)
+    }
+
+    /// Evaluates `groups` (consecutive groups of `layout`) on their input
+    /// ciphertexts, one group after the other; bias included.
+    ///
+    /// The result is *not* re-randomised: its randomness is a product of the
+    /// client's own randomisers to the power of the weights. Whoever sends it
+    /// must re-randomise it first.
+    ///
+    /// # Errors
+    ///
+    /// An input that is not invertible, which validated ciphertexts never are.
+    ///
+    /// # Panics
+    ///
+    /// If the number of inputs is not that of the layout's groups.
+    pub fn evaluate(
+        &self,
+        layout: &StageLayout,
+        groups: std::ops::Range<usize>,
+        inputs: &Ciphertexts,
+    ) -> Result<(Ciphertexts, Counts), PaillierError> {
+        assert_eq!(
+            inputs.len(),
+            groups.len() * layout.inputs_per_group(),
+            "inputs of {} groups",
+            groups.len()
+        );
+        let plan = self.plan(layout, groups.len());
+        let results = inputs.run(&plan.program)?;
+        let bias: Vec<_> = groups
+            .flat_map(|group| layout.pack_bias(group, &self.weights.bias))
+            .collect();
+        Ok((results.add_plain(&bias), plan.counts))
+    }
+}

@@ -1,0 +1,511 @@
+//! What a ciphertext holds: which values of which images share its slots.
+//!
+//! A plaintext has room for about a hundred values side by side ([`SlotLayout`]),
+//! and one power by a weight acts on all of them. Two packings use that:
+//!
+//! * [`Packing::Latency`], for one image or a few. In a convolution a
+//!   ciphertext holds *one kernel tap at many output positions* (of all images,
+//!   one after the other), so that its power by a weight serves them all and
+//!   the result comes back packed. In a dense layer a ciphertext holds one input
+//!   (of all images), and the server shifts outputs side by side before they
+//!   return.
+//! * [`Packing::Throughput`], for many images: a ciphertext holds *one element
+//!   of many images*, a slot an image. No value is sent twice.
+//!
+//! Either way the work falls into independent groups of ciphertexts, all with
+//! the same shape: [`StageLayout`] says how many groups, and where every value
+//! stands. It follows from public things alone (layer shape, slot bits, key
+//! bits, number of images, packing), so both sides compute it for themselves.
+//!
+//! No slot ever holds a partial product: slots are numbered from 0 without gaps,
+//! and those above the last used one hold 0 in every input, so 0 in the result.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    network::{Linear, Range},
+    paillier::{PackError, Plaintext, SlotLayout, pack, unpack},
+};
+
+/// How values are laid out in ciphertexts; see the module's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// For one image or a few: convolutions packed by kernel tap, dense outputs
+    /// packed before they return.
+    Latency,
+    /// For many images: a slot an image.
+    Throughput,
+}
+
+impl std::fmt::Display for Packing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Packing::Latency => "latency",
+            Packing::Throughput => "throughput",
+        })
+    }
+}
+
+impl std::str::FromStr for Packing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Packing, String> {
+        match text {
+            "latency" => Ok(Packing::Latency),
+            "throughput" => Ok(Packing::Throughput),
+            other => Err(format!(
+                "unknown packing {other:?}; expected latency or throughput"
+            )),
+        }
+    }
+}
+
+/// Where the values of one layer stand in ciphertexts.
+#[derive(Clone, Debug)]
+pub struct StageLayout {
+    linear: Linear,
+    packing: Packing,
+    images: usize,
+    slots: SlotLayout,
+    shape: Shape,
+}
+
+/// The three ways in which slots are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Slot = position, images one after the other; a group is a run of slots.
+    Taps,
+    /// Slot = (output, image): `group` images to a group, `outputs` outputs to
+    /// a ciphertext.
+    Dense { group: usize, outputs: usize },
+    /// Slot = image.
+    Images,
+}
+
+impl StageLayout {
+    /// The layout of `linear` for `images` images, with slots as wide as
+    /// `range` needs, under a key of `key_bits`.
+    ///
+    /// `None` if not even one slot fits.
+    pub fn new(
+        linear: &Linear,
+        range: Range,
+        key_bits: u32,
+        images: usize,
+        packing: Packing,
+    ) -> Option<StageLayout> {
+        let slots = SlotLayout::fit(key_bits, range.slot_bits());
+        if slots.slots == 0 || images == 0 {
+            return None;
+        }
+        let shape = match (packing, linear) {
+            (Packing::Throughput, _) => Shape::Images,
+            (Packing::Latency, Linear::Conv { .. }) => Shape::Taps,
+            (Packing::Latency, Linear::Dense { outputs, .. }) => {
+                let group = images.min(slots.slots);
+                Shape::Dense {
+                    group,
+                    outputs: (slots.slots / group).min(*outputs).max(1),
+                }
+            }
+        };
+        Some(StageLayout {
+            linear: *linear,
+            packing,
+            images,
+            slots,
+            shape,
+        })
+    }
+
+    /// How this layout packs.
+    pub fn packing(&self) -> Packing {
+        self.packing
+    }
+
+    /// How many images it holds.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// The slots of every ciphertext.
+    pub fn slots(&self) -> SlotLayout {
+        self.slots
+    }
+
+    /// How many independent groups of ciphertexts there are.
+    pub fn groups(&self) -> usize {
+        match self.shape {
+            Shape::Taps => (self.images * self.linear.positions()).div_ceil(self.slots.slots),
+            Shape::Dense { group, .. } => self.images.div_ceil(group),
+            Shape::Images => self.images.div_ceil(self.slots.slots),
+        }
+    }
+
+    /// Ciphertexts that the client sends for a group.
+    pub fn inputs_per_group(&self) -> usize {
+        match self.shape {
+            Shape::Taps => self.linear.taps(),
+            Shape::Dense { .. } | Shape::Images => self.linear.input_shape().len(),
+        }
+    }
+
+    /// Results of the layer's product plan for a group, before any packing of
+    /// outputs.
+    pub fn rows_per_group(&self) -> usize {
+        match self.shape {
+            Shape::Taps => self.linear.channels(),
+            Shape::Dense { .. } | Shape::Images => self.linear.output_shape().len(),
+        }
+    }
+
+    /// Ciphertexts that the server returns for a group.
+    pub fn outputs_per_group(&self) -> usize {
+        match self.shape {
+            Shape::Dense { outputs, .. } => self.rows_per_group().div_ceil(outputs),
+            Shape::Taps | Shape::Images => self.rows_per_group(),
+        }
+    }
+
+    /// Ciphertexts of a whole query.
+    pub fn inputs(&self) -> usize {
+        self.groups() * self.inputs_per_group()
+    }
+
+    /// Ciphertexts of a whole reply.
+    pub fn outputs(&self) -> usize {
+        self.groups() * self.outputs_per_group()
+    }
+
+    /// Outputs that the server shifts into one ciphertext, and by how many bits
+    /// each; `None` if the layout needs no shifting.
+    pub fn shifted_outputs(&self) -> Option<(usize, u32)> {
+        match self.shape {
+            Shape::Dense { group, outputs } if outputs > 1 => {
+                Some((outputs, group as u32 * self.slots.bits))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the layer's rows are indexed by kernel tap rather than by input
+    /// element.
+    pub fn by_tap(&self) -> bool {
+        self.shape == Shape::Taps
+    }
+
+    /// The images that have values in `group`.
+    pub fn images_of(&self, group: usize) -> std::ops::Range<usize> {
+        let (first, count) = match self.shape {
+            Shape::Taps => {
+                let positions = self.linear.positions();
+                let slots = self.slots.slots;
+                let first = group * slots / positions;
+                let last = (((group + 1) * slots).div_ceil(positions)).min(self.images);
+                return first..last;
+            }
+            Shape::Dense { group: size, .. } => (group * size, size),
+            Shape::Images => (group * self.slots.slots, self.slots.slots),
+        };
+        first..(first + count).min(self.images)
+    }
+
+    /// Slots that hold a result in output ciphertext `output` of `group`.
+    fn used(&self, group: usize, output: usize) -> usize {
+        match self.shape {
+            Shape::Taps => {
+                let all = self.images * self.linear.positions();
+                (all - group * self.slots.slots).min(self.slots.slots)
+            }
+            Shape::Images => self.images_of(group).len(),
+            Shape::Dense {
+                group: size,
+                outputs,
+            } => {
+                let here = (self.rows_per_group() - output * outputs).min(outputs);
+                // Only a group of its own run can be short of images, and then
+                // it has one output a ciphertext.
+                (here - 1) * size + self.images_of(group).len()
+            }
+        }
+    }
+
+    /// Image and output element of a used slot.
+    fn element(&self, group: usize, output: usize, slot: usize) -> (usize, usize) {
+        match self.shape {
+            Shape::Taps => {
+                let positions = self.linear.positions();
+                let at = group * self.slots.slots + slot;
+                (at / positions, output * positions + at % positions)
+            }
+            Shape::Images => (group * self.slots.slots + slot, output),
+            Shape::Dense {
+                group: size,
+                outputs,
+            } => (group * size + slot % size, output * outputs + slot / size),
+        }
+    }
+
+    /// Packs the inputs of `group`: one plaintext a ciphertext.
+    ///
+    /// `activations` holds one tensor an image of the whole query, each of the
+    /// layer's input shape; entries outside [`StageLayout::images_of`] are not
+    /// read.
+    pub fn pack_group(&self, group: usize, activations: &[Vec<i64>]) -> Vec<Plaintext> {
+        match self.shape {
+            Shape::Taps => {
+                let positions = self.linear.positions();
+                let first = group * self.slots.slots;
+                let last = (first + self.slots.slots).min(self.images * positions);
+                (0..self.linear.taps())
+                    .map(|tap| {
+                        let values: Vec<i64> = (first..last)
+                            .map(|at| {
+                                let image = &activations[at / positions];
+                                self.linear
+                                    .tap_input(at % positions, tap)
+                                    .map_or(0, |input| image[input])
+                            })
+                            .collect();
+                        pack(&values, self.slots)
+                    })
+                    .collect()
+            }
+            Shape::Dense { .. } | Shape::Images => {
+                let images = self.images_of(group);
+                (0..self.inputs_per_group())
+                    .map(|input| {
+                        let values: Vec<i64> = activations[images.clone()]
+                            .iter()
+                            .map(|image| image[input])
+                            .collect();
+                        pack(&values, self.slots)
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// The plaintexts that the server adds to the results of `group`: `bias`
+    /// (one an output channel) at every slot that holds a result, 0 elsewhere.
+    pub fn pack_bias(&self, group: usize, bias: &[i64]) -> Vec<Plaintext> {
+        let positions = self.linear.positions();
+        (0..self.outputs_per_group())
+            .map(|output| {
+                let values: Vec<i64> = (0..self.used(group, output))
+                    .map(|slot| bias[self.element(group, output, slot).1 / positions])
+                    .collect();
+                pack(&values, self.slots)
+            })
+            .collect()
+    }
+
+    /// Unpacks the decrypted results of `group` into `results`: one tensor an
+    /// image of the whole query, each of the layer's output shape.
+    ///
+    /// Every slot is checked against `range`, and what lies above the last used
+    /// slot against 0.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] names the ciphertext (within the group) and the slot.
+    pub fn unpack_group(
+        &self,
+        group: usize,
+        plaintexts: &[Plaintext],
+        range: Range,
+        results: &mut [Vec<i64>],
+    ) -> Result<(), LayoutError> {
+        for (output, plaintext) in plaintexts.iter().enumerate() {
+            let used = self.used(group, output);
+            let values = unpack(plaintext, self.slots, used)
+                .map_err(|source| LayoutError::HighBits { output, source })?;
+            for (slot, value) in values.into_iter().enumerate() {
+                if !range.contains(value) {
+                    return Err(LayoutError::OutOfRange { output, slot });
+                }
+                let (image, element) = self.element(group, output, slot);
+                results[image][element] = value;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A decrypted reply that no honest server sends. Values are not named: an
+/// error may be seen by others than the client.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// A slot holds a value that the layer cannot produce.
+    #[error("slot {slot} of result {output} lies outside the layer's range")]
+    OutOfRange {
+        /// Ciphertext within its group.
+        output: usize,
+        /// Slot within the ciphertext.
+        slot: usize,
+    },
+    /// What lies above the last used slot is not empty.
+    #[error("result {output} has bits above its last slot")]
+    HighBits {
+        /// Ciphertext within its group.
+        output: usize,
+        /// What unpacking said.
+        source: PackError,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network;
+
+    const RANGE: Range = Range::new(-100, 100);
+    const KEY_BITS: u32 = 130;
+
+    fn conv() -> Linear {
+        Linear::Conv {
+            input: network::Shape::new(2, 4, 3),
+            outputs: 3,
+            kernel: (3, 2),
+            stride: 1,
+            padding: 1,
+        }
+    }
+
+    fn dense() -> Linear {
+        Linear::Dense {
+            inputs: 5,
+            outputs: 7,
+        }
+    }
+
+    fn layouts() -> impl Iterator<Item = StageLayout> {
+        [conv(), dense()].into_iter().flat_map(|linear| {
+            [Packing::Latency, Packing::Throughput]
+                .into_iter()
+                .flat_map(move |packing| {
+                    [1, 2, 3, 5, 8, 15, 16, 17, 40]
+                        .into_iter()
+                        .map(move |images| {
+                            StageLayout::new(&linear, RANGE, KEY_BITS, images, packing)
+                                .expect("16 slots of 8 bits")
+                        })
+                })
+        })
+    }
+
+    /// Every element of every image has exactly one slot, no two share one, and
+    /// every slot lies inside its ciphertext.
+    #[test]
+    fn every_result_has_a_slot_of_its_own() {
+        for layout in layouts() {
+            let outputs = layout.linear.output_shape().len();
+            let mut seen = vec![false; layout.images * outputs];
+            for group in 0..layout.groups() {
+                for output in 0..layout.outputs_per_group() {
+                    let used = layout.used(group, output);
+                    assert!(used <= layout.slots.slots, "{layout:?}");
+                    for slot in 0..used {
+                        let (image, element) = layout.element(group, output, slot);
+                        assert!(layout.images_of(group).contains(&image));
+                        let at = &mut seen[image * outputs + element];
+                        assert!(!*at, "{layout:?}: two slots for one result");
+                        *at = true;
+                    }
+                }
+            }
+            assert!(seen.into_iter().all(|seen| seen), "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn results_come_back_where_they_were_put() {
+        for layout in layouts() {
+            let outputs = layout.linear.output_shape().len();
+            let value =
+                |image: usize, element: usize| ((image * 31 + element * 7) % 201) as i64 - 100;
+            let mut results = vec![vec![0; outputs]; layout.images];
+            for group in 0..layout.groups() {
+                let plaintexts: Vec<Plaintext> = (0..layout.outputs_per_group())
+                    .map(|output| {
+                        let values: Vec<i64> = (0..layout.used(group, output))
+                            .map(|slot| {
+                                let (image, element) = layout.element(group, output, slot);
+                                value(image, element)
+                            })
+                            .collect();
+                        pack(&values, layout.slots)
+                    })
+                    .collect();
+                layout
+                    .unpack_group(group, &plaintexts, RANGE, &mut results)
+                    .expect("in range");
+            }
+            for (image, of_image) in results.iter().enumerate() {
+                for (element, found) in of_image.iter().enumerate() {
+                    assert_eq!(*found, value(image, element), "{layout:?}");
+                }
+            }
+        }
+    }
+
+    /// A layout of 3 images with 5 outputs a ciphertext, and one good reply.
+    fn packed() -> (StageLayout, Vec<i64>, Vec<Vec<i64>>) {
+        let layout =
+            StageLayout::new(&dense(), RANGE, KEY_BITS, 3, Packing::Latency).expect("16 slots");
+        assert_eq!(layout.shifted_outputs(), Some((5, 24)));
+        let values = vec![1; layout.used(0, 0)];
+        (layout, values, vec![vec![0; 7]; 3])
+    }
+
+    #[test]
+    fn a_slot_outside_the_range_is_refused() {
+        let (layout, mut values, mut results) = packed();
+        for (slot, value) in [(0, 101), (14, -101)] {
+            values.fill(1);
+            values[slot] = value;
+            match layout.unpack_group(0, &[pack(&values, layout.slots)], RANGE, &mut results) {
+                Err(LayoutError::OutOfRange {
+                    output: 0,
+                    slot: at,
+                }) => assert_eq!(at, slot),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_above_the_last_used_slot_is_refused() {
+        let (layout, mut values, mut results) = packed();
+        values.push(1);
+        let refused = layout.unpack_group(0, &[pack(&values, layout.slots)], RANGE, &mut results);
+        assert!(matches!(
+            refused,
+            Err(LayoutError::HighBits { output: 0, .. })
+        ));
+    }
+
+    #[test]
+    fn a_key_without_room_for_a_slot_has_no_layout() {
+        assert!(StageLayout::new(&dense(), RANGE, 9, 1, Packing::Latency).is_none());
+        assert!(StageLayout::new(&dense(), RANGE, 10, 1, Packing::Latency).is_some());
+        assert!(StageLayout::new(&dense(), RANGE, 2048, 0, Packing::Latency).is_none());
+    }
+
+    #[test]
+    fn lenet_at_2048_bits_sends_what_the_readme_says() {
+        let conv1 = Linear::Conv {
+            input: network::Shape::new(1, 28, 28),
+            outputs: 6,
+            kernel: (5, 5),
+            stride: 1,
+            padding: 2,
+        };
+        let range = Range::new(-(1 << 20), (1 << 20) - 1);
+        let one = StageLayout::new(&conv1, range, 2048, 1, Packing::Latency).expect("97 slots");
+        assert_eq!((one.inputs(), one.outputs()), (25 * 9, 6 * 9));
+        let many = StageLayout::new(&conv1, range, 2048, 97, Packing::Throughput).expect("slots");
+        assert_eq!((many.inputs(), many.outputs()), (784, 4704));
+    }
+}
