@@ -8,6 +8,9 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod messages;
+pub(crate) mod networks;
+
 use std::path::{Path, PathBuf};
 
 /// The folder `name` (`mnist`) of `$PDNN_DATA`, or else of `data` in the

@@ -1,0 +1,387 @@
+//! The client: owns the images and the key.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::CryptoRng;
+
+use crate::{
+    encrypted::layout::{Packing, StageLayout},
+    network::Profile,
+    paillier::{
+        Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, SecretKey,
+    },
+};
+
+use super::{
+    Header, LayoutChoice, MAX_IMAGES, Progress, ProtocolError, Query, QueryId, Reply, SILENT,
+    error::short,
+    layouts::{choose, stage_layout, traffic},
+};
+
+/// The keys that a client works with.
+pub enum ClientKeys {
+    /// Enough to make the first query.
+    Public(PublicKey),
+    /// Decrypts, and encrypts faster.
+    Owner(SecretKey),
+}
+
+/// A client of one network, with one key.
+pub struct Client {
+    profile: Profile,
+    network: [u8; 32],
+    keys: ClientKeys,
+    whole_run: bool,
+    encryptor: Mutex<Option<Arc<Encryptor>>>,
+}
+
+/// An encryptor, and for how many encryptions its tables were made.
+struct Encryptor {
+    uses: usize,
+    by: By,
+}
+
+enum By {
+    Public(PublicEncryptor),
+    Owner(Box<OwnerEncryptor>),
+}
+
+impl Encryptor {
+    fn encrypt(&self, plaintexts: &[Plaintext], rng: &mut impl CryptoRng) -> Ciphertexts {
+        match &self.by {
+            By::Public(encryptor) => encryptor.encrypt(plaintexts, rng),
+            By::Owner(encryptor) => encryptor.encrypt(plaintexts, rng),
+        }
+    }
+}
+
+/// What a reply led to.
+pub enum Step {
+    /// The next query.
+    Next(Query),
+    /// The integer logits of every image.
+    Done(Vec<Vec<i64>>),
+}
+
+/// A decrypted reply, its activations ready for the next layer.
+pub struct Opened {
+    query_id: QueryId,
+    packing: Packing,
+    /// The stage that the values are for; the number of stages at the end.
+    next: usize,
+    values: Vec<Vec<i64>>,
+}
+
+impl Opened {
+    /// The integer logits of every image, after the last layer.
+    pub fn logits(&self, client: &Client) -> Option<&[Vec<i64>]> {
+        (self.next == client.profile.stages.len()).then_some(&self.values)
+    }
+}
+
+/// Ciphertexts that are encrypted or decrypted in one go: enough for every
+/// core, few enough that memory stays flat.
+const AT_ONCE: usize = 2048;
+
+impl Client {
+    /// A client of the network that `profile` describes.
+    pub fn new(profile: Profile, keys: ClientKeys) -> Client {
+        Client {
+            network: profile.fingerprint(),
+            profile,
+            keys,
+            whole_run: false,
+            encryptor: Mutex::new(None),
+        }
+    }
+
+    /// Says that this client will see whole classifications through, so that
+    /// its tables are made once, for all layers, rather than for one.
+    pub fn for_whole_run(mut self) -> Client {
+        self.whole_run = true;
+        self
+    }
+
+    /// The network's profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> &PublicKey {
+        match &self.keys {
+            ClientKeys::Public(key) => key,
+            ClientKeys::Owner(key) => key.public(),
+        }
+    }
+
+    /// The first query: `images`, each one tensor of the network's input shape
+    /// in the order channel, row, column.
+    ///
+    /// # Errors
+    ///
+    /// No image or more than [`MAX_IMAGES`]; an image of the wrong size or with
+    /// values outside the input range; a key without room for a slot.
+    pub fn query(
+        &self,
+        images: &[Vec<i64>],
+        layout: LayoutChoice,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Query, ProtocolError> {
+        self.query_with(images, layout, rng, SILENT)
+    }
+
+    /// [`Client::query`] with progress, in ciphertexts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub fn query_with(
+        &self,
+        images: &[Vec<i64>],
+        layout: LayoutChoice,
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Query, ProtocolError> {
+        if images.is_empty() {
+            return Err(ProtocolError::NoImages);
+        }
+        if images.len() > MAX_IMAGES {
+            return Err(ProtocolError::TooManyImages(images.len()));
+        }
+        for (image, values) in images.iter().enumerate() {
+            self.profile
+                .check_input(values)
+                .map_err(|source| ProtocolError::Image { image, source })?;
+        }
+        let packing = choose(
+            &self.profile,
+            self.public_key().bits(),
+            images.len(),
+            layout,
+        )?;
+        let query_id = QueryId::random(rng);
+        self.encrypt(0, packing, query_id, images, rng, progress)
+    }
+
+    /// Decrypts a reply and, unless it was the last, makes the next query.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::open`] and [`Client::seal`].
+    pub fn receive(&self, reply: &Reply, rng: &mut impl CryptoRng) -> Result<Step, ProtocolError> {
+        let opened = self.open(reply)?;
+        if opened.next == self.profile.stages.len() {
+            return Ok(Step::Done(opened.values));
+        }
+        Ok(Step::Next(self.seal(&opened, rng)?))
+    }
+
+    /// Decrypts a reply, checks every slot of it, and applies what the profile
+    /// says comes after the layer.
+    ///
+    /// # Errors
+    ///
+    /// A reply for another key or network, one whose slots or ciphertexts are
+    /// not those of its layer, an invalid ciphertext, and
+    /// [`ProtocolError::Dishonest`] where a slot lies outside the layer's range.
+    pub fn open(&self, reply: &Reply) -> Result<Opened, ProtocolError> {
+        self.open_with(reply, SILENT)
+    }
+
+    /// [`Client::open`] with progress, in ciphertexts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::open`].
+    pub fn open_with(
+        &self,
+        reply: &Reply,
+        progress: Progress<'_>,
+    ) -> Result<Opened, ProtocolError> {
+        let ClientKeys::Owner(key) = &self.keys else {
+            return Err(ProtocolError::NoSecretKey);
+        };
+        let layout = self.check(reply)?;
+        let stage = &self.profile.stages[reply.header.stage];
+        let width = Ciphertexts::width(key.public());
+        let per_group = layout.outputs_per_group();
+        let at_once = (AT_ONCE / per_group).max(1);
+
+        let outputs = stage.linear.output_shape().len();
+        let mut raw: Vec<Vec<i64>> = vec![Vec::new(); layout.images()];
+        let mut finished: Vec<Vec<i64>> = vec![Vec::new(); layout.images()];
+        let mut first = 0;
+        while first < layout.groups() {
+            let groups = first..(first + at_once).min(layout.groups());
+            let rows = &reply.rows[first * per_group * width..groups.end * per_group * width];
+            let ciphertexts = Ciphertexts::from_bytes(key.public(), rows)?;
+            let plaintexts = key.decrypt(&ciphertexts);
+            for (group, of_group) in groups.clone().zip(plaintexts.chunks(per_group)) {
+                let images = layout.images_of(group);
+                for image in images.clone() {
+                    raw[image].resize(outputs, 0);
+                }
+                layout
+                    .unpack_group(group, of_group, stage.range, &mut raw)
+                    .map_err(|source| ProtocolError::Dishonest {
+                        layer: stage.name.clone(),
+                        source,
+                    })?;
+                // An image is complete once no later group holds a part of it.
+                let complete = match layout.groups() {
+                    groups if group + 1 < groups => layout.images_of(group + 1).start,
+                    _ => layout.images(),
+                };
+                for image in images.start..complete {
+                    let values = std::mem::take(&mut raw[image]);
+                    finished[image] = self.profile.finish(reply.header.stage, &values);
+                }
+            }
+            first = groups.end;
+            progress(first * per_group, layout.outputs());
+        }
+        Ok(Opened {
+            query_id: reply.header.query_id,
+            packing: reply.header.packing,
+            next: reply.header.stage + 1,
+            values: finished,
+        })
+    }
+
+    /// The query for the next layer.
+    ///
+    /// # Errors
+    ///
+    /// A key without room for a slot of that layer.
+    ///
+    /// # Panics
+    ///
+    /// If there is no next layer.
+    pub fn seal(&self, opened: &Opened, rng: &mut impl CryptoRng) -> Result<Query, ProtocolError> {
+        self.seal_with(opened, rng, SILENT)
+    }
+
+    /// [`Client::seal`] with progress, in ciphertexts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::seal`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no next layer.
+    pub fn seal_with(
+        &self,
+        opened: &Opened,
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Query, ProtocolError> {
+        self.encrypt(
+            opened.next,
+            opened.packing,
+            opened.query_id,
+            &opened.values,
+            rng,
+            progress,
+        )
+    }
+
+    /// Checks what a reply says of itself; the layout that it must have.
+    fn check(&self, reply: &Reply) -> Result<StageLayout, ProtocolError> {
+        let kind = Reply::KIND;
+        let header = &reply.header;
+        let key = self.public_key();
+        if header.network != self.network {
+            return Err(ProtocolError::OtherNetwork {
+                kind: kind.name,
+                expected: short(&self.network),
+                found: short(&header.network),
+            });
+        }
+        if header.key != key.fingerprint() {
+            return Err(ProtocolError::OtherKey {
+                kind: kind.name,
+                expected: short(key.fingerprint().as_bytes()),
+                found: short(header.key.as_bytes()),
+            });
+        }
+        let layout = header.layout(kind, &self.profile, key.bits())?;
+        header.expect_ciphertexts(
+            kind,
+            &self.profile,
+            (layout.outputs(), Ciphertexts::width(key)),
+            (reply.rows.len() / reply.width, reply.width),
+        )?;
+        Ok(layout)
+    }
+
+    fn encrypt(
+        &self,
+        stage: usize,
+        packing: Packing,
+        query_id: QueryId,
+        values: &[Vec<i64>],
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Query, ProtocolError> {
+        let key = self.public_key();
+        let layout = stage_layout(&self.profile, stage, key.bits(), values.len(), packing)?;
+        let uses = if self.whole_run {
+            traffic(&self.profile, key.bits(), values.len(), packing)?[stage..]
+                .iter()
+                .map(|stage| stage.inputs)
+                .sum()
+        } else {
+            layout.inputs()
+        };
+        let encryptor = self.encryptor(uses);
+
+        let at_once = (AT_ONCE / layout.inputs_per_group()).max(1);
+        let mut rows = Vec::with_capacity(layout.inputs() * Ciphertexts::width(key));
+        let mut first = 0;
+        while first < layout.groups() {
+            let groups = first..(first + at_once).min(layout.groups());
+            let plaintexts: Vec<Plaintext> = groups
+                .clone()
+                .flat_map(|group| layout.pack_group(group, values))
+                .collect();
+            rows.extend_from_slice(&encryptor.encrypt(&plaintexts, rng).to_bytes());
+            first = groups.end;
+            progress(first * layout.inputs_per_group(), layout.inputs());
+        }
+        Ok(Query {
+            header: Header {
+                key: key.fingerprint(),
+                network: self.network,
+                stage,
+                query_id,
+                packing,
+                images: values.len(),
+                slot_bits: layout.slots().bits,
+            },
+            key: key.clone(),
+            rows,
+        })
+    }
+
+    /// The encryptor, its tables made for at least a quarter of `uses`.
+    fn encryptor(&self, uses: usize) -> Arc<Encryptor> {
+        let mut kept = self
+            .encryptor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(encryptor) if encryptor.uses * 4 >= uses => Arc::clone(encryptor),
+            _ => {
+                let by = match &self.keys {
+                    ClientKeys::Public(key) => By::Public(PublicEncryptor::new(key, uses)),
+                    ClientKeys::Owner(key) => By::Owner(Box::new(OwnerEncryptor::new(key, uses))),
+                };
+                let encryptor = Arc::new(Encryptor { uses, by });
+                *kept = Some(Arc::clone(&encryptor));
+                encryptor
+            }
+        }
+    }
+}

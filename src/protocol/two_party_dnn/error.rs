@@ -1,0 +1,141 @@
+//! Why a message was not made, or was refused.
+
+use crate::{
+    encrypted::layout::LayoutError, file::ContainerError, network::NetworkError,
+    paillier::PaillierError,
+};
+
+use super::{MAX_IMAGES, PROTOCOL};
+
+/// Why a message was not made, or was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A query needs at least one image.
+    #[error("no image to classify; expected at least one")]
+    NoImages,
+    /// A query would be too large.
+    #[error("{0} images in one query; expected at most {MAX_IMAGES}: split them into several")]
+    TooManyImages(usize),
+    /// An image that is no input of the network.
+    #[error("image {}: {source}", .image + 1)]
+    Image {
+        /// Which image, from 0.
+        image: usize,
+        /// What is wrong with it.
+        source: NetworkError,
+    },
+    /// The key is too short for the layer's slots.
+    #[error(
+        "a key of {key_bits} bits has no room for the slots of layer {layer:?}, {slot_bits} bits \
+         each; use a longer key"
+    )]
+    KeyTooShort {
+        /// The layer's name.
+        layer: String,
+        /// Bits of the key.
+        key_bits: u32,
+        /// Bits of a slot.
+        slot_bits: u32,
+    },
+    /// The message was made for another network.
+    #[error(
+        "the {kind} is for network {found}, not for {expected}; use the profile and the model \
+         that belong together"
+    )]
+    OtherNetwork {
+        /// Query or reply.
+        kind: &'static str,
+        /// Fingerprint at hand, shortened.
+        expected: String,
+        /// Fingerprint in the message, shortened.
+        found: String,
+    },
+    /// The message was made under another key.
+    #[error(
+        "the {kind} belongs to key {found}, not to {expected}; use the key that it was made with"
+    )]
+    OtherKey {
+        /// Query or reply.
+        kind: &'static str,
+        /// Fingerprint at hand, shortened.
+        expected: String,
+        /// Fingerprint in the message, shortened.
+        found: String,
+    },
+    /// The message names a stage that the network does not have.
+    #[error("the {kind} is for stage {found}, but the network has stages 1 to {stages}")]
+    NoSuchStage {
+        /// Query or reply.
+        kind: &'static str,
+        /// Stage in the message, from 1.
+        found: usize,
+        /// How many there are.
+        stages: usize,
+    },
+    /// The message's slots or ciphertexts are not those of the layer.
+    #[error(
+        "the {kind} has {found} for layer {layer:?}; expected {expected}: it was made with \
+         another profile or is damaged"
+    )]
+    OtherLayout {
+        /// Query or reply.
+        kind: &'static str,
+        /// The layer's name.
+        layer: String,
+        /// What the layer has.
+        expected: String,
+        /// What the message has.
+        found: String,
+    },
+    /// A metadata member is missing or cannot be read.
+    #[error(
+        "the {kind} has no usable {member:?} in its header; it is damaged or of another program"
+    )]
+    Header {
+        /// Query or reply.
+        kind: &'static str,
+        /// The member.
+        member: &'static str,
+    },
+    /// The message speaks another protocol.
+    #[error("the {kind} speaks protocol {found:?}; expected {PROTOCOL:?}")]
+    OtherProtocol {
+        /// Query or reply.
+        kind: &'static str,
+        /// What it speaks.
+        found: String,
+    },
+    /// The message is not a well-formed file.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The key inside a query was refused.
+    #[error("the public key inside the query was refused: {0}")]
+    Key(String),
+    /// A ciphertext was refused.
+    #[error("ciphertext refused: {0}")]
+    Paillier(#[from] PaillierError),
+    /// A decrypted reply holds what no honest server sends.
+    #[error(
+        "the reply is not a result of layer {layer:?} ({source}): the server does not follow the \
+         protocol or uses another model; nothing was sent back, do not ask it again"
+    )]
+    Dishonest {
+        /// The layer's name.
+        layer: String,
+        /// What was found.
+        source: LayoutError,
+    },
+    /// Decryption was asked of a client that has only the public key.
+    #[error("decryption needs the secret key; give the .key.json file")]
+    NoSecretKey,
+}
+
+/// The first 16 hexadecimal digits: enough to tell fingerprints apart.
+pub(super) fn short(fingerprint: &[u8]) -> String {
+    fingerprint
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

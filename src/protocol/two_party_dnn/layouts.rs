@@ -1,0 +1,113 @@
+//! Which packing to use, and what it sends: decided from public counts.
+
+use crate::{
+    encrypted::layout::{Packing, StageLayout},
+    network::Profile,
+};
+
+use super::ProtocolError;
+
+/// Which packing a client asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayoutChoice {
+    /// Whatever costs less for the number of images at hand.
+    #[default]
+    Auto,
+    /// [`Packing::Latency`].
+    Latency,
+    /// [`Packing::Throughput`].
+    Throughput,
+}
+
+/// What a stage sends in either direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTraffic {
+    /// Ciphertexts from client to server.
+    pub inputs: usize,
+    /// Ciphertexts from server to client.
+    pub outputs: usize,
+}
+
+/// The layout of stage `stage` (from 0) of `profile`.
+///
+/// # Errors
+///
+/// [`ProtocolError::KeyTooShort`] if not even one slot fits.
+pub(super) fn stage_layout(
+    profile: &Profile,
+    stage: usize,
+    key_bits: u32,
+    images: usize,
+    packing: Packing,
+) -> Result<StageLayout, ProtocolError> {
+    let of = &profile.stages[stage];
+    StageLayout::new(&of.linear, of.range, key_bits, images, packing).ok_or_else(|| {
+        ProtocolError::KeyTooShort {
+            layer: of.name.clone(),
+            key_bits,
+            slot_bits: of.range.slot_bits(),
+        }
+    })
+}
+
+/// What every stage sends for `images` images.
+///
+/// # Errors
+///
+/// [`ProtocolError::KeyTooShort`] if a slot of some layer does not fit.
+pub fn traffic(
+    profile: &Profile,
+    key_bits: u32,
+    images: usize,
+    packing: Packing,
+) -> Result<Vec<StageTraffic>, ProtocolError> {
+    (0..profile.stages.len())
+        .map(|stage| {
+            let layout = stage_layout(profile, stage, key_bits, images, packing)?;
+            Ok(StageTraffic {
+                inputs: layout.inputs(),
+                outputs: layout.outputs(),
+            })
+        })
+        .collect()
+}
+
+/// What an encryption by the key's owner costs, in products modulo n².
+const ENCRYPTION: usize = 70;
+/// What re-randomising and decrypting a result cost together, likewise.
+const RESULT: usize = 750;
+/// What one weight costs on one ciphertext, likewise.
+const WEIGHT: usize = 2;
+
+/// The packing for `images` images: the one asked for, or the cheaper one.
+///
+/// Costs are counted in products modulo n², roughly: the two packings differ by
+/// an order of magnitude except near the point where they cross.
+pub(super) fn choose(
+    profile: &Profile,
+    key_bits: u32,
+    images: usize,
+    choice: LayoutChoice,
+) -> Result<Packing, ProtocolError> {
+    match choice {
+        LayoutChoice::Latency => return Ok(Packing::Latency),
+        LayoutChoice::Throughput => return Ok(Packing::Throughput),
+        LayoutChoice::Auto => {}
+    }
+    let cost = |packing| -> Result<usize, ProtocolError> {
+        let mut cost = 0;
+        for (stage, of) in profile.stages.iter().enumerate() {
+            let layout = stage_layout(profile, stage, key_bits, images, packing)?;
+            let weights = layout.rows_per_group() * of.linear.taps();
+            cost += layout.inputs() * ENCRYPTION
+                + layout.outputs() * RESULT
+                + layout.groups() * weights * WEIGHT;
+        }
+        Ok(cost)
+    };
+    if cost(Packing::Latency)? <= cost(Packing::Throughput)? {
+        Ok(Packing::Latency)
+    } else {
+        Ok(Packing::Throughput)
+    }
+}

@@ -1,0 +1,74 @@
+//! 2P-DNN: a client and a server classify an image with Paillier encryption
+//! (arXiv 1807.08459).
+//!
+//! ```text
+//!        client: image x, secret key                 server: weights W, b
+//!        ---------------------------                 --------------------
+//!   for every linear layer:
+//!        encrypt x                    -- ⟦x⟧ -->     ⟦Wx + b⟧ from ⟦x⟧
+//!                                                    re-randomise
+//!        decrypt, check every slot   <-- ⟦y⟧ --
+//!        x := activation, pooling,
+//!             requantisation of y
+//!   after the last layer: label = argmax y
+//! ```
+//!
+//! Both sides are stateless between exchanges: all that a side needs is in the
+//! message and in its key or model. So the same [`Client`] and [`Server`] serve
+//! in one process and over files.
+//!
+//! # What each side learns
+//!
+//! Semi-honest parties. The server sees ciphertexts under the client's key,
+//! and beyond them: which network and layer, how many images, the packing, the
+//! key's fingerprint, and when messages come. Nothing about the images follows
+//! from these under the decisional composite residuosity assumption.
+//!
+//! **The client learns every pre-activation of every layer**, which is more
+//! than the label: a client that may ask often enough, with inputs of its
+//! choice, can solve for the weights exactly. 2P-DNN does not hide the model
+//! from its clients.
+//!
+//! Replies are re-randomised by the server with randomness of its own, so that
+//! a client that chose its randomisers cannot read weights out of theirs; that
+//! hides statistically for honestly made keys (see
+//! [`Rerandomiser`](crate::paillier::Rerandomiser)).
+//!
+//! # Malicious parties
+//!
+//! Not covered by the protocol. A malicious client may start at any layer with
+//! any values. A malicious server may return ciphertexts of its making; the
+//! client checks every slot against the layer's exact range, and the unused
+//! bits against 0, reports a violation to its own user and stops: a label
+//! that reaches a cheating server would be an oracle on the image. Files are
+//! not authenticated: decrypt only what came from the server you chose, and
+//! use a key for one server.
+//!
+//! Exact: the logits equal those of [`Network::forward`] bit for bit.
+//!
+//! [`Network::forward`]: crate::network::Network::forward
+
+mod client;
+mod error;
+mod layouts;
+mod messages;
+mod server;
+
+pub use client::{Client, ClientKeys, Opened, Step};
+pub use error::ProtocolError;
+pub use layouts::{LayoutChoice, StageTraffic, traffic};
+pub use messages::{Header, Query, QueryId, Reply};
+pub use server::{Answer, Server};
+
+/// The protocol's name in files.
+pub const PROTOCOL: &str = "2p-dnn";
+
+/// The most images that one query may hold: it bounds the memory that a
+/// message needs (about 200 MB for LeNet-5). More images go in several queries.
+pub const MAX_IMAGES: usize = 4096;
+
+/// Reports progress: units done, units in all.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Progress that nobody watches.
+const SILENT: Progress<'static> = &|_, _| {};

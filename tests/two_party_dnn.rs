@@ -1,0 +1,443 @@
+//! 2P-DNN equals the integer network bit for bit, and refuses what it must.
+//!
+//! Keys are short here (the arithmetic is the same at every size); the full
+//! sizes are in `tests/mnist.rs`, on real images.
+
+mod common;
+
+use common::networks::{images, mixed_network};
+use pdnn::{
+    encrypted::layout::Packing,
+    file::Kind,
+    network::Network,
+    paillier::SecretKey,
+    protocol::two_party_dnn::{
+        Client, ClientKeys, LayoutChoice, ProtocolError, Query, Reply, Server, Step,
+    },
+};
+use rand::{SeedableRng, rngs::ChaCha20Rng};
+
+const KEY_BITS: u32 = 512;
+
+struct Parties {
+    client: Client,
+    server: Server,
+    network: Network,
+    rng: ChaCha20Rng,
+}
+
+fn parties(seed: u64) -> Parties {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let network = mixed_network(&mut rng);
+    let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a short key");
+    Parties {
+        client: Client::new(network.profile().clone(), ClientKeys::Owner(key)),
+        server: Server::new(network.clone()),
+        network,
+        rng,
+    }
+}
+
+/// All exchanges, every message through its bytes.
+fn classify(parties: &mut Parties, images: &[Vec<i64>], layout: LayoutChoice) -> Vec<Vec<i64>> {
+    let Parties {
+        client,
+        server,
+        rng,
+        ..
+    } = parties;
+    let mut query = client.query(images, layout, rng).expect("a query");
+    loop {
+        let received = server.read(&query.to_bytes()).expect("the query reads");
+        let answer = server.answer(&received, rng).expect("an answer");
+        let reply = Reply::from_bytes(&answer.reply.to_bytes()).expect("the reply reads");
+        assert_eq!(reply.header().query_id, query.header().query_id);
+        match client.receive(&reply, rng).expect("the reply opens") {
+            Step::Next(next) => query = next,
+            Step::Done(logits) => return logits,
+        }
+    }
+}
+
+fn check(count: usize, layout: LayoutChoice) {
+    let mut parties = parties(1000 + count as u64);
+    let images = images(&parties.network, count, &mut parties.rng);
+    let logits = classify(&mut parties, &images, layout);
+    assert_eq!(logits.len(), count);
+    for (image, logits) in images.iter().zip(&logits) {
+        assert_eq!(*logits, parties.network.forward(image));
+    }
+}
+
+#[test]
+fn one_image_for_latency() {
+    check(1, LayoutChoice::Latency);
+}
+
+#[test]
+fn one_image_for_throughput() {
+    check(1, LayoutChoice::Throughput);
+}
+
+#[test]
+fn a_few_images_for_latency() {
+    check(3, LayoutChoice::Latency);
+}
+
+#[test]
+fn more_images_than_slots_for_latency() {
+    check(41, LayoutChoice::Latency);
+}
+
+#[test]
+fn more_images_than_slots_for_throughput() {
+    check(41, LayoutChoice::Throughput);
+}
+
+#[test]
+fn as_many_images_as_the_choice_changes() {
+    for count in [2, 6, 12, 24] {
+        check(count, LayoutChoice::Auto);
+    }
+}
+
+#[test]
+fn extreme_images_stay_inside_their_slots() {
+    let mut parties = parties(7);
+    let input = parties.network.profile().input;
+    let images: Vec<Vec<i64>> = [input.min, input.max]
+        .iter()
+        .map(|&value| vec![value; input.shape.len()])
+        .collect();
+    for layout in [LayoutChoice::Latency, LayoutChoice::Throughput] {
+        let logits = classify(&mut parties, &images, layout);
+        for (image, logits) in images.iter().zip(&logits) {
+            assert_eq!(*logits, parties.network.forward(image));
+        }
+    }
+}
+
+#[test]
+fn one_image_goes_by_taps_and_many_by_slots() {
+    let mut parties = parties(8);
+    for (count, expected) in [(1, Packing::Latency), (200, Packing::Throughput)] {
+        let images = images(&parties.network, count, &mut parties.rng);
+        let query = parties
+            .client
+            .query(&images, LayoutChoice::Auto, &mut parties.rng)
+            .expect("a query");
+        assert_eq!(query.header().packing, expected, "{count} images");
+    }
+}
+
+#[test]
+fn the_same_image_never_gives_the_same_ciphertexts() {
+    let mut parties = parties(9);
+    let image = images(&parties.network, 1, &mut parties.rng);
+    let rng = &mut parties.rng;
+    let first = parties.client.query(&image, LayoutChoice::Auto, rng);
+    let first = first.expect("a query").to_bytes();
+    let query = parties.client.query(&image, LayoutChoice::Auto, rng);
+    let query = query.expect("a query");
+    assert_ne!(first, query.to_bytes());
+    let reply = parties.server.answer(&query, rng).expect("an answer");
+    let again = parties.server.answer(&query, rng).expect("an answer");
+    assert_ne!(reply.reply.to_bytes(), again.reply.to_bytes());
+}
+
+fn first_query(parties: &mut Parties) -> Query {
+    let images = images(&parties.network, 2, &mut parties.rng);
+    parties
+        .client
+        .query(&images, LayoutChoice::Latency, &mut parties.rng)
+        .expect("a query")
+}
+
+#[test]
+fn a_query_without_images_is_refused() {
+    let mut parties = parties(10);
+    let refused = parties
+        .client
+        .query(&[], LayoutChoice::Auto, &mut parties.rng);
+    assert!(matches!(refused, Err(ProtocolError::NoImages)));
+}
+
+#[test]
+fn a_query_with_too_many_images_is_refused() {
+    let mut parties = parties(10);
+    let refused = parties.client.query(
+        &vec![Vec::new(); 4097],
+        LayoutChoice::Auto,
+        &mut parties.rng,
+    );
+    assert!(matches!(refused, Err(ProtocolError::TooManyImages(4097))));
+}
+
+#[test]
+fn an_image_of_another_size_is_refused() {
+    let mut parties = parties(10);
+    let refused = parties
+        .client
+        .query(&[vec![0; 5]], LayoutChoice::Auto, &mut parties.rng);
+    assert!(matches!(
+        refused,
+        Err(ProtocolError::Image { image: 0, .. })
+    ));
+}
+
+#[test]
+fn an_image_outside_the_input_range_is_refused() {
+    let mut parties = parties(10);
+    let mut images = images(&parties.network, 1, &mut parties.rng);
+    images[0][3] = parties.network.profile().input.max + 1;
+    let refused = parties
+        .client
+        .query(&images, LayoutChoice::Auto, &mut parties.rng);
+    assert!(matches!(
+        refused,
+        Err(ProtocolError::Image { image: 0, .. })
+    ));
+}
+
+#[test]
+fn a_query_for_another_network_is_refused() {
+    let mut here = parties(11);
+    let query = first_query(&mut here);
+    let mut there = parties(12);
+    let refused = there.server.answer(&query, &mut there.rng);
+    assert!(matches!(refused, Err(ProtocolError::OtherNetwork { .. })));
+}
+
+#[test]
+fn a_reply_for_another_network_is_refused() {
+    let mut here = parties(11);
+    let query = first_query(&mut here);
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let there = parties(12);
+    let refused = there.client.open(&reply.reply);
+    assert!(matches!(refused, Err(ProtocolError::OtherNetwork { .. })));
+}
+
+#[test]
+fn a_reply_under_another_key_is_refused() {
+    let mut here = parties(13);
+    let query = first_query(&mut here);
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let other = SecretKey::generate_insecure(KEY_BITS, &mut here.rng).expect("a key");
+    let other = Client::new(here.network.profile().clone(), ClientKeys::Owner(other));
+    let refused = other.open(&reply.reply);
+    assert!(matches!(refused, Err(ProtocolError::OtherKey { .. })));
+}
+
+#[test]
+fn a_reply_is_not_opened_without_the_secret_key() {
+    let mut here = parties(14);
+    let query = first_query(&mut here);
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let public = ClientKeys::Public(query.key().clone());
+    let public = Client::new(here.network.profile().clone(), public);
+    let refused = public.open(&reply.reply);
+    assert!(matches!(refused, Err(ProtocolError::NoSecretKey)));
+}
+
+#[test]
+fn the_public_key_alone_makes_a_query_that_is_answered() {
+    let mut here = parties(15);
+    let images = images(&here.network, 2, &mut here.rng);
+    let public = ClientKeys::Public(here.client.public_key().clone());
+    let public = Client::new(here.network.profile().clone(), public);
+    let query = public
+        .query(&images, LayoutChoice::Auto, &mut here.rng)
+        .expect("a query");
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let step = here.client.receive(&reply.reply, &mut here.rng);
+    assert!(matches!(step, Ok(Step::Next(_))));
+}
+
+#[test]
+fn a_reply_of_a_wrong_stage_is_refused() {
+    // The stage in the header is changed: the ciphertexts of the first layer
+    // pass for those of the third.
+    let mut here = parties(16);
+    let query = first_query(&mut here);
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let changed =
+        common::messages::with_metadata(&reply.reply.to_bytes(), Kind::REPLY, "stage", "3");
+    let reply = Reply::from_bytes(&changed).expect("well formed");
+    let refused = here.client.open(&reply);
+    assert!(matches!(refused, Err(ProtocolError::OtherLayout { .. })));
+}
+
+#[test]
+fn a_stage_that_does_not_exist_is_refused() {
+    let mut here = parties(16);
+    let query = first_query(&mut here);
+    let changed = common::messages::with_metadata(&query.to_bytes(), Kind::QUERY, "stage", "9");
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::NoSuchStage { .. })));
+}
+
+#[test]
+fn a_wrong_protocol_is_refused() {
+    let mut here = parties(16);
+    let query = first_query(&mut here);
+    let changed = common::messages::with_metadata(&query.to_bytes(), Kind::QUERY, "protocol", "3p");
+    let refused = Query::from_bytes(&changed);
+    assert!(matches!(refused, Err(ProtocolError::OtherProtocol { .. })));
+}
+
+#[test]
+fn every_unusable_header_member_is_named() {
+    let mut here = parties(16);
+    let bytes = first_query(&mut here).to_bytes();
+    for (name, value) in [
+        ("stage", "0"),
+        ("stage", "-1"),
+        ("images", "0"),
+        ("images", "4097"),
+        ("images", "1e3"),
+        ("slot_bits", ""),
+        ("packing", "tight"),
+        ("query_id", "00"),
+        ("query_id", "+0000000000000000000000000000000"),
+        ("network", "zz"),
+        ("key", "ab"),
+    ] {
+        let changed = common::messages::with_metadata(&bytes, Kind::QUERY, name, value);
+        match Query::from_bytes(&changed).map(|_| ()) {
+            Err(ProtocolError::Header { member, .. }) => assert_eq!(member, name),
+            other => panic!("{name} = {value:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_key_that_does_not_match_its_fingerprint_is_refused() {
+    let mut here = parties(16);
+    let bytes = first_query(&mut here).to_bytes();
+    let changed = common::messages::with_metadata(&bytes, Kind::QUERY, "key", &"ab".repeat(32));
+    assert!(matches!(
+        Query::from_bytes(&changed),
+        Err(ProtocolError::Key(_))
+    ));
+}
+
+#[test]
+fn a_wrong_slot_width_is_refused() {
+    let mut here = parties(17);
+    let query = first_query(&mut here);
+    let changed =
+        common::messages::with_metadata(&query.to_bytes(), Kind::QUERY, "slot_bits", "40");
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::OtherLayout { .. })));
+}
+
+#[test]
+fn a_wrong_number_of_images_is_refused() {
+    let mut here = parties(17);
+    let query = first_query(&mut here);
+    let changed = common::messages::with_metadata(&query.to_bytes(), Kind::QUERY, "images", "3000");
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::OtherLayout { .. })));
+}
+
+#[test]
+fn a_ciphertext_that_is_zero_is_refused() {
+    let mut here = parties(18);
+    let query = first_query(&mut here);
+    let width = query.key().bits().div_ceil(8) as usize * 2;
+    let changed = common::messages::with_row(&query.to_bytes(), Kind::QUERY, 1, &vec![0; width]);
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::Paillier(_))));
+}
+
+#[test]
+fn a_ciphertext_not_below_n_squared_is_refused() {
+    let mut here = parties(18);
+    let query = first_query(&mut here);
+    let width = query.key().bits().div_ceil(8) as usize * 2;
+    let changed = common::messages::with_row(&query.to_bytes(), Kind::QUERY, 1, &vec![255; width]);
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::Paillier(_))));
+}
+
+#[test]
+fn a_ciphertext_not_coprime_to_n_is_refused() {
+    let mut here = parties(18);
+    let query = first_query(&mut here);
+    let n = query.key().n().to_bytes_be();
+    let width = query.key().bits().div_ceil(8) as usize * 2;
+    let mut row = vec![0; width - n.len()];
+    row.extend(n);
+    let changed = common::messages::with_row(&query.to_bytes(), Kind::QUERY, 1, &row);
+    let query = Query::from_bytes(&changed).expect("well formed");
+    let refused = here.server.answer(&query, &mut here.rng);
+    assert!(matches!(refused, Err(ProtocolError::Paillier(_))));
+}
+
+#[test]
+fn a_reply_with_slots_outside_the_range_is_refused() {
+    // A server that returns an encryption of its own choice.
+    let mut here = parties(19);
+    let query = first_query(&mut here);
+    let reply = here
+        .server
+        .answer(&query, &mut here.rng)
+        .expect("an answer");
+    let range = here.network.profile().stages[0].range;
+    let bits = reply.reply.header().slot_bits;
+    assert!(range.max < (1 << (bits - 1)) - 1 || range.min > -(1 << (bits - 1)));
+    let beyond = if range.max < (1 << (bits - 1)) - 1 {
+        range.max + 1
+    } else {
+        range.min - 1
+    };
+    for (plaintext, what) in [
+        (num_bigint::BigInt::from(beyond), "a slot out of range"),
+        (
+            num_bigint::BigInt::from(1) << (KEY_BITS - 3),
+            "high bits set",
+        ),
+    ] {
+        let row = common::messages::encryption_of(query.key(), &plaintext, &mut here.rng);
+        let changed = common::messages::with_row(&reply.reply.to_bytes(), Kind::REPLY, 0, &row);
+        let reply = Reply::from_bytes(&changed).expect("well formed");
+        match here.client.open(&reply).map(|_| ()) {
+            Err(ProtocolError::Dishonest { .. }) => {}
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn no_error_shows_a_value_of_the_image() {
+    let mut here = parties(20);
+    let mut images = images(&here.network, 1, &mut here.rng);
+    images[0][3] = 987_654_321;
+    let refused = here
+        .client
+        .query(&images, LayoutChoice::Auto, &mut here.rng)
+        .map(|_| ())
+        .expect_err("out of range");
+    assert!(!format!("{refused} {refused:?}").contains("987654321"));
+}
