@@ -105,7 +105,10 @@ impl<K: Lanes> Core<K> {
                             other => other,
                         })?
                 }
-                Stage::Products(rows) => self.chains(rows, &arena),
+                // A product by 1 is left out, which a chain cannot do.
+                Stage::Products(rows) if !stage.reads().any(|i| i == ONE) => {
+                    self.chains(rows, &arena)
+                }
                 other => self.steps(other, &arena),
             };
             arena.stages.push((first, Some(results)));

@@ -69,10 +69,11 @@ pub(super) fn motley(inputs: u32, rng: &mut ChaCha20Rng) -> Program {
     let mut lists = Csr::new();
     lists.push([]);
     lists.push([2]);
-    lists.push([ONE]);
     for j in 0..13 {
         lists.push((0..j % 7).map(|_| pick(inputs)).collect::<Vec<_>>());
     }
+    let ones = Csr::from_iter([vec![ONE, 3, ONE, 1], vec![2, ONE]]);
+    program.push(Stage::Products(ones)).expect("in range");
     let first = program.push(Stage::Products(lists)).expect("in range");
     let mut arena = first.end;
     let pairs = (0..9).map(|i| (pick(arena), if i % 3 == 0 { ONE } else { pick(arena) }));
