@@ -23,6 +23,8 @@ mod console;
 mod error;
 mod interrupt;
 mod man;
+mod number;
+mod random;
 
 use std::process::ExitCode;
 
@@ -91,6 +93,7 @@ struct Global {
 enum Command {
     Completions(completions::Args),
     Man(man::Args),
+    Number(number::Args),
 }
 
 impl Command {
@@ -98,6 +101,7 @@ impl Command {
         match self {
             Self::Completions(args) => completions::run(args, console),
             Self::Man(args) => man::run(args, console),
+            Self::Number(args) => number::run(args, console),
         }
     }
 }
