@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(target_arch = "x86_64")]
+use super::kernel::Ifma;
 use super::{
     BignumError, Elements, Program,
     core::Core,
@@ -13,6 +15,8 @@ use super::{
 /// in [`on!`], and in [`Ring::with_kernel`].
 pub(super) enum Inner {
     Portable(Core<Portable>),
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Core<Ifma>),
 }
 
 /// Runs an expression on the core of the ring's kernel.
@@ -20,6 +24,8 @@ macro_rules! on {
     ($ring:expr, $core:ident => $body:expr) => {
         match &*$ring.inner {
             $crate::bignum::ring::Inner::Portable($core) => $body,
+            #[cfg(target_arch = "x86_64")]
+            $crate::bignum::ring::Inner::Ifma($core) => $body,
         }
     };
 }
@@ -51,7 +57,8 @@ impl Ring {
     }
 
     /// The ring modulo m² with a given kernel. High zero limbs of `m` are
-    /// dropped.
+    /// dropped. Where m is too long for a vector kernel (beyond 9,000 bits),
+    /// the portable one is taken.
     ///
     /// # Errors
     /// m even or below 3, or the machine cannot run the kernel.
@@ -63,8 +70,11 @@ impl Ring {
             _ => {}
         }
         let inner = match kernel.require()? {
-            KernelKind::Portable => Inner::Portable(Core::new(Portable::new(m), m)),
-            KernelKind::Ifma => return Err(BignumError::KernelUnavailable(kernel.name())),
+            #[cfg(target_arch = "x86_64")]
+            KernelKind::Ifma if Ifma::takes(m.len()) => Inner::Ifma(Core::new(Ifma::new(m), m)),
+            KernelKind::Portable | KernelKind::Ifma => {
+                Inner::Portable(Core::new(Portable::new(m), m))
+            }
         };
         Ok(Ring {
             inner: Arc::new(inner),
@@ -75,6 +85,8 @@ impl Ring {
     pub fn kernel(&self) -> KernelKind {
         match &*self.inner {
             Inner::Portable(_) => KernelKind::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Inner::Ifma(_) => KernelKind::Ifma,
         }
     }
 

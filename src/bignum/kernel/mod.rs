@@ -20,11 +20,15 @@
 //! a full one: 5h² limb products instead of 8h², 3.5h² instead of 6h² for a
 //! square.
 
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod limbs;
 mod portable;
 mod rows;
 mod scalar;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use ifma::Ifma;
 pub(super) use portable::Portable;
 
 use std::sync::OnceLock;
@@ -55,6 +59,9 @@ impl KernelKind {
     pub fn available(self) -> bool {
         match self {
             KernelKind::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            KernelKind::Ifma => ifma::available(),
+            #[cfg(not(target_arch = "x86_64"))]
             KernelKind::Ifma => false,
         }
     }

@@ -2,6 +2,8 @@
 //! num-bigint.
 
 mod counting;
+#[cfg(target_arch = "x86_64")]
+mod differential;
 mod kernels;
 mod program;
 mod ring;
