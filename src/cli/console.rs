@@ -123,25 +123,45 @@ impl Console {
             .map_err(stdout_error)
     }
 
-    /// A progress bar over `total` things called `what`, with the time left;
-    /// gone when dropped or finished.
-    pub(crate) fn progress(&self, total: u64, what: &str) -> ProgressBar {
-        let style = ProgressStyle::with_template(
-            "{msg} [{bar:32}] {human_pos}/{human_len} {per_sec}, {eta} left",
-        )
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-        let bar = self.bars.add(ProgressBar::new(total).with_style(style));
-        bar.set_message(what.to_string());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+    /// A progress bar called `what`, with the time left; its length comes with
+    /// the first report. Gone when dropped.
+    pub(crate) fn progress(&self, what: &str) -> Bar {
+        let style =
+            ProgressStyle::with_template("{msg} [{bar:32}] {human_pos}/{human_len}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("=> ");
+        self.bar(ProgressBar::new(0).with_style(style), what)
     }
 
     /// A spinner for work whose length is not known.
-    pub(crate) fn spinner(&self, what: &str) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new_spinner());
+    pub(crate) fn spinner(&self, what: &str) -> Bar {
+        self.bar(ProgressBar::new_spinner(), what)
+    }
+
+    fn bar(&self, bar: ProgressBar, what: &str) -> Bar {
+        let bar = self.bars.add(bar);
         bar.set_message(what.to_string());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Bar(bar)
+    }
+}
+
+/// A progress bar or spinner that vanishes when dropped.
+#[derive(Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    /// What long work calls with the units done and the units in all.
+    pub(crate) fn units(&self) -> impl Fn(usize, usize) + Sync + '_ {
+        |done, all| {
+            self.0.set_length(all as u64);
+            self.0.set_position(done as u64);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }

@@ -1,5 +1,7 @@
 //! Ctrl-C, and a polite request to end, leave no half-written file behind.
 
+use crate::file::atomic::remove_partial;
+
 use super::error::{CliResult, Explain};
 
 /// The shell's code for a program ended by an interrupt (128 + SIGINT).
@@ -9,6 +11,8 @@ const INTERRUPTED: i32 = 130;
 /// with exit code 130.
 pub(crate) fn install() -> CliResult {
     ctrlc::set_handler(|| {
+        // Held until the end: no other thread may finish or begin a file.
+        let _held = remove_partial();
         std::process::exit(INTERRUPTED);
     })
     .about("cannot catch interrupts")

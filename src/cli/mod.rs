@@ -10,21 +10,27 @@
 //! Exit codes: 0 done; 1 something was wrong, said in one line `error: …`;
 //! 2 the command line was wrong; 130 interrupted.
 
+mod answer;
+mod both_sides;
 mod completions;
-#[allow(
-    dead_code,
-    reason = "subcommands that use the rest arrive with their rooms"
-)]
 mod console;
-#[allow(
-    dead_code,
-    reason = "subcommands that use the rest arrive with their rooms"
-)]
+mod decrypt;
+mod encrypt;
 mod error;
+mod evaluate;
+mod images;
+mod infer;
+mod inspect;
 mod interrupt;
+mod keygen;
+mod keys;
 mod man;
+mod messages;
+mod network;
 mod number;
+mod options;
 mod random;
+mod run;
 
 use std::process::ExitCode;
 
@@ -91,17 +97,31 @@ struct Global {
 /// One variant, and one file, per subcommand.
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::Args),
+    Keygen(keygen::Args),
+    Encrypt(encrypt::Args),
+    Infer(infer::Args),
+    Decrypt(decrypt::Args),
+    Inspect(inspect::Args),
+    Evaluate(evaluate::Args),
+    Number(number::Args),
     Completions(completions::Args),
     Man(man::Args),
-    Number(number::Args),
 }
 
 impl Command {
     fn run(self, console: &Console) -> CliResult {
         match self {
+            Self::Run(args) => run::run(args, console),
+            Self::Keygen(args) => keygen::run(args, console),
+            Self::Encrypt(args) => encrypt::run(args, console),
+            Self::Infer(args) => infer::run(args, console),
+            Self::Decrypt(args) => decrypt::run(args, console),
+            Self::Inspect(args) => inspect::run(args, console),
+            Self::Evaluate(args) => evaluate::run(args, console),
+            Self::Number(args) => number::run(args, console),
             Self::Completions(args) => completions::run(args, console),
             Self::Man(args) => man::run(args, console),
-            Self::Number(args) => number::run(args, console),
         }
     }
 }

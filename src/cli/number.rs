@@ -1,24 +1,27 @@
 //! `pdnn number`: single encrypted integers, exchanged with python-paillier.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use num_bigint::BigInt;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::{
     file::{
         Mode, Overwrite, input,
-        key::{self, Key},
         phe_number::{Number, encode},
         write_atomic,
     },
-    paillier::{Encrypt, PublicEncryptor, PublicKey, Rerandomiser, SecretKey},
+    paillier::{Encrypt, PublicEncryptor, PublicKey, Rerandomiser},
 };
 
 use super::{
     console::Console,
     error::{CliResult, Explain, bail},
-    random,
+    keys, random,
 };
 
 const EXAMPLES: &str = "\
@@ -90,6 +93,13 @@ impl Output {
         let mut json = number.to_json();
         match &self.output {
             Some(path) => {
+                if path.is_file() && !is_number(path) {
+                    bail!(
+                        "{}: exists and is not an encrypted number; it is not overwritten, choose \
+                         another name",
+                        path.display()
+                    );
+                }
                 json.push('\n');
                 write_atomic(path, json.as_bytes(), Overwrite::Yes, Mode::Shared).about_file(path)
             }
@@ -98,17 +108,27 @@ impl Output {
     }
 }
 
+/// Whether a file holds an encrypted number, of whatever key: all else, a
+/// secret key above all, must not be lost.
+fn is_number(path: &Path) -> bool {
+    let Ok(bytes) = input::read_all(path, MAX_NUMBER_FILE) else {
+        return false;
+    };
+    serde_json::from_slice::<HashMap<String, IgnoredAny>>(&bytes)
+        .is_ok_and(|members| members.contains_key("v") && members.contains_key("e"))
+}
+
 /// Does one step.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     match args.step {
         Step::Encrypt { key, value, output } => {
-            let key = public_key(&key, console)?;
+            let key = keys::public(&key, console)?;
             let plain = encode(&key, &value).explain()?;
             let c = PublicEncryptor::new(&key, 1).encrypt(&[plain], &mut random::system()?);
             output.write(&Number::new(c), console)
         }
         Step::Add { key, a, b, output } => {
-            let key = public_key(&key, console)?;
+            let key = keys::public(&key, console)?;
             let [a, b] = [read(&key, &a)?, read(&key, &b)?];
             let mut sum = a.add(&b).explain()?;
             let rng = &mut random::system()?;
@@ -116,7 +136,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             output.write(&sum, console)
         }
         Step::Decrypt { key, number } => {
-            let key = secret_key(&key, console)?;
+            let key = keys::secret(&key, console)?;
             let number = read(key.public(), &number)?;
             let plain = key.decrypt(&number.ciphertext);
             let value = number.decode(&plain[0]).explain()?.to_string();
@@ -129,37 +149,6 @@ fn read(key: &PublicKey, path: &Path) -> CliResult<Number> {
     let bytes = input::read_all(path, MAX_NUMBER_FILE).about_file(path)?;
     let text = std::str::from_utf8(&bytes).about_file(path)?;
     Number::from_json(key, text).about_file(path)
-}
-
-fn any_key(path: &Path, console: &Console) -> CliResult<Key> {
-    let text = key::read_text(path).about_file(path)?;
-    let found = key::from_json(&text).about_file(path)?;
-    if matches!(found, Key::Secret(_))
-        && let Some(mode) = key::exposed(path).about_file(path)?
-    {
-        console.warn(&format!(
-            "{}: others may read this secret key (mode {mode:03o}); chmod 600 it",
-            path.display()
-        ));
-    }
-    Ok(found)
-}
-
-fn public_key(path: &Path, console: &Console) -> CliResult<PublicKey> {
-    Ok(match any_key(path, console)? {
-        Key::Public(key) => key,
-        Key::Secret(key) => key.public().clone(),
-    })
-}
-
-fn secret_key(path: &Path, console: &Console) -> CliResult<SecretKey> {
-    match any_key(path, console)? {
-        Key::Secret(key) => Ok(key),
-        Key::Public(_) => bail!(
-            "{}: is a public key, which cannot decrypt; give the secret one",
-            path.display()
-        ),
-    }
 }
 
 /// An integer of reasonable length.

@@ -1,0 +1,181 @@
+//! `pdnn decrypt`: the client's part after the first query.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    network::Profile,
+    protocol::{
+        session::{Record, Session, Side},
+        two_party_dnn::{Client, ClientKeys, Reply, Step},
+    },
+};
+
+use super::{
+    answer::{self, Answer},
+    console::Console,
+    error::{CliResult, Explain, bail},
+    keys,
+    messages::{self, Output},
+    network,
+    options::{FollowOptions, ProfileOption},
+    random,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn decrypt --key alice.key.json reply.pdnn -o query.pdnn
+  pdnn decrypt --key alice.key.json --session monday
+  pdnn decrypt --key alice.key.json --session monday --follow --logits
+
+After the last layer's reply the label is printed and no file is written; of several images, each
+label stands behind the image's name. Decrypt only what came from the server that you chose.";
+
+/// Decrypt a reply: the next query, or the label.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The secret key, NAME.key.json.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+
+    /// The server's reply; - is standard input.
+    #[arg(
+        value_name = "REPLY",
+        required_unless_present = "session",
+        conflicts_with = "session"
+    )]
+    reply: Option<PathBuf>,
+
+    #[command(flatten)]
+    network: ProfileOption,
+
+    /// Where to write the next query; - is standard output. Not needed for the last reply.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "session")]
+    out: Option<PathBuf>,
+
+    /// Advance the session in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    session: Option<PathBuf>,
+
+    #[command(flatten)]
+    follow: FollowOptions,
+
+    /// Print the integer logits behind each label.
+    #[arg(long)]
+    logits: bool,
+}
+
+/// Decrypts one reply, or a session's.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    let key = keys::secret(&args.key, console)?;
+    let keys = ClientKeys::Owner(key);
+    if let Some(folder) = args.session {
+        let session = Session::at(&folder);
+        let record = session.record().explain()?;
+        let profile = match &args.network.network {
+            Some(path) => network::profile(Some(path), console)?,
+            None => Profile::from_json(&session.profile_json().explain()?)
+                .about(folder.join("profile.json").display())?,
+        };
+        let client = Client::new(profile, keys);
+        return advance(&client, &session, record, args.follow, args.logits, console);
+    }
+
+    // clap demands it where there is no session.
+    let path = args.reply.unwrap_or_else(|| PathBuf::from("-"));
+    let output = match args.out {
+        Some(out) => Some(Output::new(out, messages::QUERY)?),
+        None => None,
+    };
+    let reply = messages::read_reply(&path)?;
+    let profile = network::profile_for(
+        &reply.header().network,
+        args.network.network.as_deref(),
+        console,
+    )?;
+    let last = profile.stages.len();
+    if output.is_none() && reply.header().stage + 1 < last {
+        bail!(
+            "{}: a reply of layer {} of {last}, from which the next query is made; say with -o \
+             where to write it",
+            path.display(),
+            reply.header().stage + 1,
+        );
+    }
+    let client = Client::new(profile, keys);
+    match (receive(&client, &reply, &path, console)?, output) {
+        (Step::Done(logits), _) => {
+            let names: Vec<String> = (1..=logits.len()).map(|i| format!("image {i}")).collect();
+            print(&client, &names, &logits, args.logits, console)
+        }
+        (Step::Next(query), Some(output)) => {
+            let written = output.write(&query.to_bytes(), console)?;
+            messages::report_query(&client, &query, &written, console)
+        }
+        (Step::Next(_), None) => bail!("no place to write the next query; give one with -o"),
+    }
+}
+
+fn receive(client: &Client, reply: &Reply, path: &Path, console: &Console) -> CliResult<Step> {
+    let bar = console.progress("decrypting");
+    let opened = client.open_with(reply, &bar.units()).about_file(path)?;
+    drop(bar);
+    if let Some(logits) = opened.logits(client) {
+        return Ok(Step::Done(logits.to_vec()));
+    }
+    let bar = console.progress("encrypting");
+    let query = client
+        .seal_with(&opened, &mut random::system()?, &bar.units())
+        .explain()?;
+    Ok(Step::Next(query))
+}
+
+/// Advances a session by one step, or to its end.
+fn advance(
+    client: &Client,
+    session: &Session,
+    record: Record,
+    follow: FollowOptions,
+    logits_wanted: bool,
+    console: &Console,
+) -> CliResult {
+    loop {
+        let number = session.next(Side::Client, follow.wait()).explain()?;
+        let path = session.reply_path(number);
+        let reply = messages::read_reply(&path)?;
+        session.expect(&record, number, reply.header()).explain()?;
+        match receive(client, &reply, &path, console)? {
+            Step::Done(logits) => {
+                return print(client, &record.images, &logits, logits_wanted, console);
+            }
+            Step::Next(query) => {
+                let written = session.put_query(number + 1, &query).explain()?;
+                if !follow.follow {
+                    return messages::report_query(client, &query, &written, console);
+                }
+                messages::note_query(client, &query, &written, console);
+            }
+        }
+    }
+}
+
+fn print(
+    client: &Client,
+    names: &[String],
+    logits: &[Vec<i64>],
+    logits_wanted: bool,
+    console: &Console,
+) -> CliResult {
+    if names.len() != logits.len() {
+        bail!(
+            "the reply holds {} images, the session's record {}; start the session anew",
+            logits.len(),
+            names.len()
+        );
+    }
+    let answers = Answer::all(client.profile(), names, logits);
+    let value = json!({ "status": "done", "images": answers });
+    console.result(&value, || answer::lines(&answers, logits_wanted))
+}

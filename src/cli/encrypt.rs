@@ -1,0 +1,108 @@
+//! `pdnn encrypt`: images become the first query.
+
+use std::path::PathBuf;
+
+use crate::{
+    file::key::Key,
+    protocol::{
+        session::{Record, Session},
+        two_party_dnn::{Client, ClientKeys},
+    },
+};
+
+use super::{
+    console::Console,
+    error::{CliResult, Explain},
+    images::Source,
+    keys,
+    messages::{self, Output},
+    network,
+    options::{ImageOptions, Layout, ProfileOption},
+    random,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn encrypt --key alice.pub.json 7.png -o query.pdnn
+  pdnn encrypt --key alice.key.json scans/ -o query.pdnn      the owner of a key encrypts faster
+  pdnn encrypt --key alice.pub.json t10k-images-idx3-ubyte.gz --range 0..100 -o query.pdnn
+  pdnn encrypt --key alice.pub.json 7.png --session monday    starts the session folder monday/
+
+The server learns how many images there are; neither what is on them nor their names.";
+
+/// Encrypt images into a query for the server.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Whose key encrypts: NAME.pub.json, or faster NAME.key.json.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+
+    #[command(flatten)]
+    network: ProfileOption,
+
+    #[command(flatten)]
+    images: ImageOptions,
+
+    /// Where to write the query; - is standard output.
+    #[arg(long, short, value_name = "FILE", required_unless_present = "session")]
+    out: Option<PathBuf>,
+
+    /// Start a session in this folder, which must not hold one yet.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "out")]
+    session: Option<PathBuf>,
+
+    /// How values share ciphertexts.
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+}
+
+/// Where the query goes.
+enum To {
+    File(Output),
+    Session(PathBuf),
+}
+
+impl To {
+    fn new(out: Option<PathBuf>, session: Option<PathBuf>) -> CliResult<To> {
+        if let Some(folder) = session {
+            Session::at(&folder).must_be_new().explain()?;
+            return Ok(To::Session(folder));
+        }
+        // clap demands one of the two.
+        let out = out.unwrap_or_else(|| PathBuf::from("-"));
+        Ok(To::File(Output::new(out, messages::QUERY)?))
+    }
+}
+
+/// Encrypts the images.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    let to = To::new(args.out, args.session)?;
+    let keys = match keys::either(&args.key, console)? {
+        Key::Public(key) => ClientKeys::Public(key),
+        Key::Secret(key) => ClientKeys::Owner(key),
+    };
+    let profile = network::profile(args.network.network.as_deref(), console)?;
+    let images = Source::open(&args.images, profile.input, console)?.all();
+
+    let client = Client::new(profile, keys);
+    let bar = console.progress("encrypting");
+    let query = client
+        .query_with(
+            &images.values,
+            args.layout.into(),
+            &mut random::system()?,
+            &bar.units(),
+        )
+        .explain()?;
+    drop(bar);
+
+    let written = match to {
+        To::File(output) => output.write(&query.to_bytes(), console)?,
+        To::Session(folder) => {
+            let record = Record::new(&query, images.names);
+            Session::start(&folder, &record, client.profile(), &query).explain()?
+        }
+    };
+    messages::report_query(&client, &query, &written, console)
+}

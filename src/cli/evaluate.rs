@@ -1,0 +1,275 @@
+//! `pdnn evaluate`: a whole data set, in the clear or encrypted.
+
+use std::{fs::File, io::BufWriter, path::PathBuf, time::Instant};
+
+use serde::Serialize;
+
+use crate::{
+    dataset::Selection,
+    network::{Network, argmax},
+    protocol::two_party_dnn::{Client, ClientKeys, MAX_IMAGES, Server},
+    report::{Confusion, RunCost, StageCost, count, duration},
+};
+
+use super::{
+    both_sides::BothSides,
+    console::Console,
+    error::{CliError, CliResult, Explain, bail},
+    images::Source,
+    network,
+    options::{Layout, ModelOption, Polarity},
+    random,
+    run::{CHUNK, KeyOptions, Keyed, key_line},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn evaluate --data data/sample
+  pdnn evaluate --data data/mnist --limit 1000 --encrypted --bits 2048
+  pdnn evaluate --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --json
+
+With --encrypted every image is also classified in the clear; exit code 1 if the integer logits of
+any image differ.";
+
+/// Classify a data set in the clear or encrypted: accuracy, confusion matrix, differences.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The images: an IDX file; a CSV file, label first; a folder with an IDX test set, or with
+    /// PNG files whose names begin with the label and - or _.
+    #[arg(long, value_name = "FOLDER|FILE")]
+    data: PathBuf,
+
+    /// The labels of an IDX file.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// Only the first N images.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Only the images from A to before B, counted from 0.
+    #[arg(long, value_name = "A..B", conflicts_with = "limit")]
+    range: Option<Selection>,
+
+    /// Whether to exchange black and white in PNG files.
+    #[arg(long, value_enum, default_value_t)]
+    invert: Polarity,
+
+    #[command(flatten)]
+    network: ModelOption,
+
+    /// Classify encrypted, and compare with the clear.
+    #[arg(long)]
+    encrypted: bool,
+
+    #[command(flatten)]
+    key: KeyOptions,
+
+    /// How values share ciphertexts.
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+
+    /// Images in one encrypted query: more fill slots better, fewer take less memory.
+    #[arg(long, value_name = "N", default_value_t = CHUNK)]
+    chunk: usize,
+
+    /// Write one row for each image into this CSV file: image, truth, label, differs, logits.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+/// What an evaluation comes to.
+#[derive(Serialize, Debug)]
+struct Evaluation {
+    network: String,
+    images: usize,
+    #[serde(flatten)]
+    confusion: Confusion,
+    elapsed_ms: f64,
+    images_per_hour: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<Encrypted>,
+}
+
+/// What only an encrypted evaluation has.
+#[derive(Serialize, Debug)]
+struct Encrypted {
+    key_bits: u32,
+    /// Images whose encrypted and clear logits differ.
+    differing: usize,
+    key_generation_ms: Option<f64>,
+    stages: Vec<StageCost>,
+    total: StageCost,
+}
+
+/// Evaluates the data set.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    if !(1..=MAX_IMAGES).contains(&args.chunk) {
+        bail!("--chunk {}: expected 1 to {MAX_IMAGES} images", args.chunk);
+    }
+    let range = match args.limit {
+        Some(0) => bail!("--limit 0: nothing to evaluate; expected at least 1"),
+        Some(limit) => Some(Selection::first(limit)),
+        None => args.range,
+    };
+    let network = network::network(args.network.network.as_deref(), console)?;
+    let profile = network.profile().clone();
+    let mut images = Source::labelled(
+        &args.data,
+        args.labels.as_deref(),
+        range,
+        args.invert,
+        profile.input,
+        console,
+    )?;
+    images.check_labels(profile.labels.len())?;
+    let mut rows = match &args.csv {
+        Some(path) => Some(Rows::create(path)?),
+        None => None,
+    };
+
+    let mut sides = if args.encrypted {
+        Some(encrypted_sides(&args, &network, console)?)
+    } else {
+        None
+    };
+    let mut rng = random::system()?;
+    let mut confusion = Confusion::new(profile.labels.clone());
+    let mut differing = 0;
+    let mut done = 0;
+    let started = Instant::now();
+    let all = images.count();
+    let stages = profile.stages.len();
+    let bar = console.progress(if args.encrypted {
+        "classifying encrypted"
+    } else {
+        "classifying"
+    });
+    while let Some(chunk) = images.next(args.chunk) {
+        let truths = &chunk.labels;
+        let clear = network.forward_all(&chunk.values);
+        let logits = match &mut sides {
+            None => clear.clone(),
+            Some((sides, _)) => sides
+                .classify(&chunk.values, args.layout.into(), &mut rng, |stage| {
+                    let part = done * stages + chunk.values.len() * (stage + 1);
+                    bar.units()(part, all * stages);
+                })
+                .explain()?,
+        };
+        for (index, (logits, clear)) in logits.iter().zip(&clear).enumerate() {
+            let class = argmax(logits);
+            confusion.record(truths[index], class);
+            let differs = logits != clear;
+            differing += usize::from(differs);
+            if let Some(rows) = &mut rows {
+                let (truth, label) = (&profile.labels[truths[index]], &profile.labels[class]);
+                rows.write(&chunk.names[index], truth, label, differs, logits)?;
+            }
+        }
+        done += clear.len();
+        bar.units()(done * stages, all * stages);
+    }
+    drop(bar);
+    if let Some(rows) = rows {
+        rows.finish()?;
+    }
+
+    let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+    let cost = sides.as_ref().map(|(sides, _)| sides.cost().clone());
+    let evaluation = Evaluation {
+        network: profile.name.clone(),
+        images: done,
+        confusion,
+        elapsed_ms,
+        images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
+        encrypted: sides.map(|(sides, key_generation_ms)| Encrypted {
+            key_bits: sides.client().public_key().bits(),
+            differing,
+            key_generation_ms,
+            stages: sides.cost().stages.clone(),
+            total: sides.cost().total(),
+        }),
+    };
+    console.result(&evaluation, || text(&evaluation, cost.as_ref()))?;
+    if differing > 0 {
+        return Err(CliError::Reported);
+    }
+    Ok(())
+}
+
+/// Both sides, and how long the key took if it was made for them.
+fn encrypted_sides(
+    args: &Args,
+    network: &Network,
+    console: &Console,
+) -> CliResult<(BothSides, Option<f64>)> {
+    let Keyed { key, made_in_ms } = args.key.key(console)?;
+    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+    let sides = BothSides::new(client, Server::new(network.clone()));
+    Ok((sides, made_in_ms))
+}
+
+fn text(evaluation: &Evaluation, cost: Option<&RunCost>) -> String {
+    let mut text = evaluation.confusion.table().text() + "\n";
+    if let (Some(encrypted), Some(cost)) = (&evaluation.encrypted, cost) {
+        text += &cost.table().text();
+        text += "\n";
+        text += &key_line(encrypted.key_bits, encrypted.key_generation_ms);
+    }
+    text += &format!(
+        "{} images in {}, {} an hour\n",
+        count(evaluation.images as u64),
+        duration(evaluation.elapsed_ms),
+        count(evaluation.images_per_hour as u64)
+    );
+    if let Some(encrypted) = &evaluation.encrypted {
+        text += &format!(
+            "{} images with encrypted logits that differ from the clear ones\n",
+            count(encrypted.differing as u64)
+        );
+    }
+    text + &evaluation.confusion.summary()
+}
+
+/// The per-image CSV file.
+struct Rows {
+    writer: csv::Writer<BufWriter<File>>,
+    path: PathBuf,
+}
+
+impl Rows {
+    fn create(path: &PathBuf) -> CliResult<Rows> {
+        let file = File::create_new(path).about(format!(
+            "{}: cannot be made (an existing file is not overwritten)",
+            path.display()
+        ))?;
+        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+        writer
+            .write_record(["image", "truth", "label", "differs", "logits"])
+            .about_file(path)?;
+        Ok(Rows {
+            writer,
+            path: path.clone(),
+        })
+    }
+
+    fn write(
+        &mut self,
+        image: &str,
+        truth: &str,
+        label: &str,
+        differs: bool,
+        logits: &[i64],
+    ) -> CliResult {
+        let logits: Vec<String> = logits.iter().map(ToString::to_string).collect();
+        self.writer
+            .write_record([image, truth, label, &differs.to_string(), &logits.join(" ")])
+            .about_file(&self.path)
+    }
+
+    fn finish(mut self) -> CliResult {
+        self.writer.flush().about_file(&self.path)
+    }
+}

@@ -1,0 +1,144 @@
+//! `pdnn infer`: the server's part.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{
+    protocol::{
+        session::{Session, Side, Written},
+        two_party_dnn::{Query, Reply, Server},
+    },
+    report::size,
+};
+
+use super::{
+    console::Console,
+    error::{CliResult, Explain},
+    messages::{self, Output},
+    network,
+    options::{FollowOptions, ModelOption},
+    random,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn infer query.pdnn -o reply.pdnn
+  pdnn infer --network models/lenet5 - -o - < query.pdnn > reply.pdnn
+  pdnn infer --session monday             answers the latest query in the folder monday/
+  pdnn infer --session monday --follow    answers every query until the label is known
+
+The server needs no key: a query carries the client's public one.";
+
+/// Evaluate one layer of the network on a query, without seeing what is in it.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The client's query; - is standard input.
+    #[arg(
+        value_name = "QUERY",
+        required_unless_present = "session",
+        conflicts_with = "session"
+    )]
+    query: Option<PathBuf>,
+
+    #[command(flatten)]
+    network: ModelOption,
+
+    /// Where to write the reply; - is standard output.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "session",
+        conflicts_with = "session"
+    )]
+    out: Option<PathBuf>,
+
+    /// Advance the session in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    session: Option<PathBuf>,
+
+    #[command(flatten)]
+    follow: FollowOptions,
+}
+
+/// Answers one query, or a session's.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    if let Some(folder) = args.session {
+        let server = server(&args.network, console)?;
+        return answer_session(&server, &Session::at(&folder), args.follow, console);
+    }
+    // clap demands both where there is no session.
+    let path = args.query.unwrap_or_else(|| PathBuf::from("-"));
+    let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
+    let query = messages::read_query(&path)?;
+    let server = server(&args.network, console)?;
+
+    let reply = answer(&server, &query, &path, console)?;
+    let written = output.write(&reply.to_bytes(), console)?;
+    let facts = report(&server, &reply, &written, console);
+    if console.json() && !output.is_stdout() {
+        console.print_json(&facts)?;
+    }
+    Ok(())
+}
+
+fn server(network: &ModelOption, console: &Console) -> CliResult<Server> {
+    Ok(Server::new(network::network(
+        network.network.as_deref(),
+        console,
+    )?))
+}
+
+fn answer(server: &Server, query: &Query, path: &Path, console: &Console) -> CliResult<Reply> {
+    let bar = console.progress("evaluating");
+    let answer = server
+        .answer_with(query, &mut random::system()?, &bar.units())
+        .about_file(path)?;
+    Ok(answer.reply)
+}
+
+/// Answers the latest query, or all that come.
+fn answer_session(
+    server: &Server,
+    session: &Session,
+    follow: FollowOptions,
+    console: &Console,
+) -> CliResult {
+    let mut written = Vec::new();
+    loop {
+        let number = session.next(Side::Server, follow.wait()).explain()?;
+        let path = session.query_path(number);
+        let query = messages::read_query(&path)?;
+        let reply = answer(server, &query, &path, console)?;
+        let file = session.put_reply(number, &reply).explain()?;
+        written.push(report(server, &reply, &file, console));
+        let last = reply.header().stage + 1 == server.profile().stages.len();
+        if last || !follow.follow {
+            break;
+        }
+    }
+    if console.json() {
+        console.print_json(&json!({ "replies": written }))?;
+    }
+    Ok(())
+}
+
+/// Says what was written.
+fn report(server: &Server, reply: &Reply, written: &Written, console: &Console) -> Value {
+    let header = reply.header();
+    let stages = &server.profile().stages;
+    console.note(&format!(
+        "{}: layer {} of {} ({}), {} ciphertexts, {}; for the client",
+        written.path.display(),
+        header.stage + 1,
+        stages.len(),
+        stages[header.stage].name,
+        reply.ciphertexts(),
+        size(written.bytes as u64),
+    ));
+    let mut facts = messages::facts(messages::REPLY, header, reply.ciphertexts(), written);
+    facts["stages"] = stages.len().into();
+    facts
+}

@@ -1,0 +1,292 @@
+//! `pdnn inspect`: what a file is, without its secrets.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    file::{
+        container::{Container, Kind, hex},
+        key::{self, Key},
+    },
+    network::{Linear, Profile, Shape},
+    paillier::PublicKey,
+    protocol::two_party_dnn::{Header, Query, Reply},
+    report::{Align, Table, size},
+};
+
+use super::{
+    console::Console,
+    error::{CliResult, Explain, bail, one_line},
+    messages,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn inspect query.pdnn
+  pdnn inspect models/lenet5/profile.json
+  pdnn inspect --json alice.key.json       says nothing secret about the key";
+
+/// Say what a file is: key, profile, model, query or reply.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The file; - is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Says what the file is.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    let path = &args.file;
+    let bytes = Zeroizing::new(messages::read(path)?);
+    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+    let facts = if first == Some(&b'{') {
+        json_file(path, &bytes)?
+    } else {
+        container_file(path, &bytes)?
+    };
+    console.result(&facts.json(), || facts.text())
+}
+
+/// What is known of a file: lines for people, members for programs, and a
+/// table of layers if it has any.
+struct Facts {
+    members: Vec<(&'static str, Value)>,
+    layers: Vec<Value>,
+}
+
+impl Facts {
+    fn new(kind: &str) -> Facts {
+        Facts {
+            members: vec![("kind", kind.into())],
+            layers: Vec::new(),
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Value>) -> Facts {
+        self.members.push((name, value.into()));
+        self
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({});
+        for (name, member) in &self.members {
+            value[*name] = member.clone();
+        }
+        if !self.layers.is_empty() {
+            value["layers"] = self.layers.clone().into();
+        }
+        value
+    }
+
+    fn text(&self) -> String {
+        let rows: Vec<(String, String)> = self
+            .members
+            .iter()
+            .map(|(name, value)| (name.replace('_', " "), plain(name, value)))
+            .collect();
+        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let mut lines: Vec<String> = rows
+            .iter()
+            .map(|(name, value)| one_line(format!("{name:width$}  {value}").trim_end()))
+            .collect();
+        if let Some(Value::Object(first)) = self.layers.first() {
+            let columns = first.iter().map(|(name, value)| {
+                let align = if value.is_number() {
+                    Align::Right
+                } else {
+                    Align::Left
+                };
+                (name.replace('_', " "), align)
+            });
+            let mut table = Table::new(columns);
+            for layer in &self.layers {
+                table.row(first.keys().map(|name| plain(name, &layer[name])));
+            }
+            lines.push(String::new());
+            lines.push(table.text().trim_end().to_string());
+        }
+        lines.join("\n")
+    }
+}
+
+/// A JSON value as people write it.
+fn plain(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| plain("", item)).collect();
+            items.join(" ")
+        }
+        Value::Number(number) if name == "bytes" => size(number.as_u64().unwrap_or(0)),
+        other => other.to_string(),
+    }
+}
+
+/// A key or a profile.
+fn json_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
+    // What the file holds may be secret: it is neither echoed, whatever is
+    // wrong, nor copied to look at its members' names.
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        bail!(
+            "{}: is not text; expected a file of this program",
+            path.display()
+        );
+    };
+    let members: HashMap<String, IgnoredAny> = match serde_json::from_str(text) {
+        Ok(members) => members,
+        Err(e) => bail!(
+            "{}: is no JSON object (line {}, column {}); expected a key or a profile",
+            path.display(),
+            e.line(),
+            e.column()
+        ),
+    };
+    if members.contains_key("format") {
+        let profile = Profile::from_json(text).about_file(path)?;
+        return Ok(profile_facts(&profile));
+    }
+    if members.contains_key("kty") {
+        return Ok(match key::from_json(text).about_file(path)? {
+            Key::Public(public) => key_facts("public key", &public),
+            Key::Secret(secret) => key_facts("secret key", secret.public()),
+        });
+    }
+    bail!(
+        "{}: is JSON, but neither a key nor a profile",
+        path.display()
+    )
+}
+
+fn key_facts(kind: &str, key: &PublicKey) -> Facts {
+    Facts::new(kind)
+        .with("bits", key.bits())
+        .with("fingerprint", hex(key.fingerprint().as_bytes()))
+        .with("randomisers", randomisers(key))
+}
+
+fn randomisers(key: &PublicKey) -> &'static str {
+    if key.h().is_some() {
+        "powers of h_s (Damgård, Jurik, Nielsen)"
+    } else {
+        "r^n: a key of another program, slower"
+    }
+}
+
+fn profile_facts(profile: &Profile) -> Facts {
+    let mut facts = Facts::new("profile")
+        .with("name", profile.name.clone())
+        .with("fingerprint", hex(&profile.fingerprint()))
+        .with("input", shape(profile.input.shape))
+        .with(
+            "input_range",
+            format!("{}..={}", profile.input.min, profile.input.max),
+        )
+        .with("labels", profile.labels.clone())
+        .with("logit_scale", profile.logit_scale);
+    let mut weights = 0;
+    for stage in &profile.stages {
+        let of_layer: usize = stage.linear.weight_shape().iter().product();
+        weights += of_layer;
+        facts.layers.push(json!({
+            "layer": stage.name,
+            "kind": kind(&stage.linear),
+            "input": shape(stage.linear.input_shape()),
+            "output": shape(stage.linear.output_shape()),
+            "weights": of_layer,
+            "range": format!("{}..={}", stage.range.min, stage.range.max),
+            "slot_bits": stage.range.slot_bits(),
+            "then": stage.then.iter().map(|op| op.name()).collect::<Vec<_>>(),
+        }));
+    }
+    facts.with("weights", weights)
+}
+
+fn shape(shape: Shape) -> String {
+    format!("{}x{}x{}", shape.channels, shape.height, shape.width)
+}
+
+fn kind(linear: &Linear) -> String {
+    match linear {
+        Linear::Conv {
+            kernel,
+            stride,
+            padding,
+            ..
+        } => format!(
+            "conv {}x{} stride {stride} padding {padding}",
+            kernel.0, kernel.1
+        ),
+        Linear::Dense { .. } => "dense".into(),
+    }
+}
+
+/// A model, a query or a reply.
+fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
+    let container = Container::read_any(bytes, u64::MAX).about_file(path)?;
+    let size = bytes.len();
+    match container.kind() {
+        kind if kind == Kind::QUERY.name => {
+            let query = Query::from_bytes(bytes).about_file(path)?;
+            let facts = message_facts("query", query.header(), query.ciphertexts(), size);
+            Ok(facts.with("key_bits", query.key().bits()))
+        }
+        kind if kind == Kind::REPLY.name => {
+            let reply = Reply::from_bytes(bytes).about_file(path)?;
+            Ok(message_facts(
+                "reply",
+                reply.header(),
+                reply.ciphertexts(),
+                size,
+            ))
+        }
+        kind if kind == Kind::MODEL.name => Ok(model_facts(&container, size)),
+        other => bail!(
+            "{}: is a {:?} file, of which this version knows nothing",
+            path.display(),
+            one_line(other)
+        ),
+    }
+}
+
+fn message_facts(kind: &str, header: &Header, ciphertexts: usize, bytes: usize) -> Facts {
+    Facts::new(kind)
+        .with("stage", header.stage + 1)
+        .with("images", header.images)
+        .with("layout", header.packing.to_string())
+        .with("slot_bits", header.slot_bits)
+        .with("ciphertexts", ciphertexts)
+        .with("bytes", bytes)
+        .with("query_id", header.query_id.to_string())
+        .with("key", hex(header.key.as_bytes()))
+        .with("network", hex(&header.network))
+}
+
+/// A model is the server's secret: counts and shapes, no weight.
+fn model_facts(container: &Container, bytes: usize) -> Facts {
+    let mut facts = Facts::new("model").with("bytes", bytes);
+    for name in ["name", "network"] {
+        if let Ok(value) = container.get(name) {
+            facts = facts.with(name, value);
+        }
+    }
+    let mut weights = 0;
+    for tensor in &container.tensors {
+        let values: usize = tensor.shape.iter().product();
+        weights += values;
+        let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+        facts.layers.push(json!({
+            "tensor": tensor.name,
+            "type": tensor.dtype.to_string(),
+            "shape": shape.join("x"),
+            "values": values,
+        }));
+    }
+    facts.with("values", weights)
+}

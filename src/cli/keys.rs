@@ -1,0 +1,206 @@
+//! Keys from files and to files, with a warning where a secret one is not kept
+//! secret.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    file::{
+        atomic::{Mode, Overwrite, check_target, write_atomic},
+        container::hex,
+        key::{self, Key},
+    },
+    paillier::{DEFAULT_BITS, MIN_BITS, PublicKey, STANDARD_BITS, SecretKey},
+};
+
+use super::{
+    console::Console,
+    error::{CliResult, Explain, bail},
+    random,
+};
+
+/// What the two files of a key are called behind the name that a person gives.
+const PUBLIC: &str = "pub.json";
+const SECRET: &str = "key.json";
+
+/// Where a new key goes.
+#[derive(Debug)]
+pub(crate) struct KeyFiles {
+    /// The public half.
+    pub(crate) public: PathBuf,
+    /// The whole key.
+    pub(crate) secret: PathBuf,
+}
+
+impl KeyFiles {
+    /// The files of a key called `name`.
+    ///
+    /// # Errors
+    ///
+    /// A file of that name exists, or its folder does not.
+    pub(crate) fn new(name: &Path) -> CliResult<KeyFiles> {
+        let Some(last) = name.file_name() else {
+            bail!(
+                "{}: is no name for a key; expected one such as alice",
+                name.display()
+            );
+        };
+        let with = |end: &str| {
+            let mut file = last.to_os_string();
+            file.push(".");
+            file.push(end);
+            name.with_file_name(file)
+        };
+        let files = KeyFiles {
+            public: with(PUBLIC),
+            secret: with(SECRET),
+        };
+        for path in [&files.secret, &files.public] {
+            check_target(path, Overwrite::Never).about_file(path)?;
+        }
+        Ok(files)
+    }
+
+    /// Writes both files, neither over an existing one.
+    pub(crate) fn write(&self, key: &SecretKey) -> CliResult {
+        let text = key::secret_to_json(key);
+        write_atomic(
+            &self.secret,
+            text.as_bytes(),
+            Overwrite::Never,
+            Mode::Private,
+        )
+        .about_file(&self.secret)?;
+        let text = key::public_to_json(key.public());
+        write_atomic(
+            &self.public,
+            text.as_bytes(),
+            Overwrite::Never,
+            Mode::Shared,
+        )
+        .about_file(&self.public)
+    }
+}
+
+/// The size of a key that is to be made.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub(crate) struct KeySize {
+    /// Bits of the key's modulus: 2048, 3072 or 4096.
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_BITS)]
+    bits: u32,
+
+    /// Allow keys shorter than 2048 bits, which can be broken: for tests only.
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl KeySize {
+    /// The bits, if they are allowed.
+    pub(crate) fn checked(self) -> CliResult<u32> {
+        let bits = self.bits;
+        let shortest = STANDARD_BITS[0];
+        if STANDARD_BITS.contains(&bits) {
+            return Ok(bits);
+        }
+        if bits < shortest && !self.insecure {
+            bail!(
+                "a key of {bits} bits can be broken; expected 2048, 3072 or 4096 bits, or \
+                 --insecure for a test"
+            );
+        }
+        if !(MIN_BITS..shortest).contains(&bits) || !bits.is_multiple_of(2) {
+            bail!(
+                "no keys of {bits} bits; expected 2048, 3072 or 4096, or with --insecure an even \
+                 number from {MIN_BITS}"
+            );
+        }
+        Ok(bits)
+    }
+
+    /// A fresh key of this size.
+    pub(crate) fn generate(self, console: &Console) -> CliResult<SecretKey> {
+        let bits = self.checked()?;
+        let _spinner = console.spinner(&format!("making a key of {bits} bits"));
+        SecretKey::generate_insecure(bits, &mut random::system()?).explain()
+    }
+}
+
+/// The secret key in a file.
+pub(crate) fn secret(path: &Path, console: &Console) -> CliResult<SecretKey> {
+    match either(path, console)? {
+        Key::Secret(key) => Ok(key),
+        Key::Public(_) => bail!(
+            "{}: is a public key, which cannot decrypt; expected the secret one, NAME.{SECRET}",
+            path.display()
+        ),
+    }
+}
+
+/// The public key in a file, of which a secret key has one.
+pub(crate) fn public(path: &Path, console: &Console) -> CliResult<PublicKey> {
+    Ok(match either(path, console)? {
+        Key::Public(key) => key,
+        Key::Secret(key) => key.public().clone(),
+    })
+}
+
+/// The key in a file, public or secret: enough to encrypt.
+pub(crate) fn either(path: &Path, console: &Console) -> CliResult<Key> {
+    // What a key file holds may be secret: no error repeats any of it.
+    let text = key::read_text(path).about_file(path)?;
+    let key = key::from_json(&text).about_file(path)?;
+    let public = match &key {
+        Key::Public(public) => public,
+        Key::Secret(secret) => {
+            warn_if_readable(path, console);
+            secret.public()
+        }
+    };
+    if public.is_insecure() {
+        console.warn(&format!(
+            "{}: a key of {} bits protects nothing; use it for tests only",
+            path.display(),
+            public.bits()
+        ));
+    }
+    console.debug(&format!(
+        "key {}, {} bits, fingerprint {}",
+        path.display(),
+        public.bits(),
+        hex(public.fingerprint().as_bytes())
+    ));
+    Ok(key)
+}
+
+/// Warns if others than its owner may read a secret key's file.
+fn warn_if_readable(path: &Path, console: &Console) {
+    if let Ok(Some(mode)) = key::exposed(path) {
+        console.warn(&format!(
+            "{}: others may read this secret key (mode {mode:03o}); chmod 600 it, and if anyone \
+             may have read it, make a new one",
+            path.display(),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_keys_need_insecure() {
+        let size = |bits, insecure| KeySize { bits, insecure }.checked();
+        assert!(size(2048, false).is_ok() && size(3072, false).is_ok());
+        assert!(size(4096, false).is_ok() && size(512, true).is_ok());
+        let refused = [
+            (2047, false),
+            (512, false),
+            (511, true),
+            (64, true),
+            (2560, true),
+            (8192, true),
+        ];
+        for (bits, insecure) in refused {
+            assert!(size(bits, insecure).is_err(), "{bits}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Which network a call is about: the one that is named, or the built-in one.
+
+use std::path::Path;
+
+use crate::{
+    file::{
+        container::hex,
+        folder::{load_network, load_profile},
+        model::model_from_bytes,
+    },
+    network::{Network, Profile},
+};
+
+use super::{
+    console::Console,
+    error::{CliResult, Explain, bail},
+};
+
+/// The built-in network's two halves: profile and model.
+const BUILT_IN: Option<(&str, &[u8])> = None;
+
+/// What a client knows of the network that `named` names: a profile file, a
+/// folder with one, or without a name the built-in network.
+pub(crate) fn profile(named: Option<&Path>, console: &Console) -> CliResult<Profile> {
+    let profile = match named {
+        Some(path) => load_profile(path).explain()?,
+        None => built_in_profile()?.0,
+    };
+    say(named, &profile, console);
+    Ok(profile)
+}
+
+/// The profile for a message that says by fingerprint which network it is for:
+/// the one that `named` names, or the built-in one if it is that.
+pub(crate) fn profile_for(
+    fingerprint: &[u8; 32],
+    named: Option<&Path>,
+    console: &Console,
+) -> CliResult<Profile> {
+    let profile = profile(named, console)?;
+    if named.is_none() && profile.fingerprint() != *fingerprint {
+        bail!(
+            "the reply is for network {}, not for the built-in {}; name with --network the \
+             profile that the query was made with",
+            &hex(fingerprint)[..16],
+            profile.name
+        );
+    }
+    // Of a network that was named, the protocol says what does not fit.
+    Ok(profile)
+}
+
+/// Profile and weights of the network that `named` names: a folder, or without
+/// a name the built-in network.
+pub(crate) fn network(named: Option<&Path>, console: &Console) -> CliResult<Network> {
+    let network = match named {
+        Some(path) => load_network(path).explain()?,
+        None => {
+            let (profile, model) = built_in_profile()?;
+            model_from_bytes(model, &profile).about("the built-in model")?
+        }
+    };
+    say(named, network.profile(), console);
+    Ok(network)
+}
+
+fn built_in_profile() -> CliResult<(Profile, &'static [u8])> {
+    let Some((profile, model)) = BUILT_IN else {
+        bail!("no network is built in; name one with --network");
+    };
+    let profile = Profile::from_json(profile).about("the built-in profile")?;
+    Ok((profile, model))
+}
+
+fn say(named: Option<&Path>, profile: &Profile, console: &Console) {
+    let from = named.map_or("built in".to_string(), |path| path.display().to_string());
+    console.debug(&format!(
+        "network {} ({from}), fingerprint {}",
+        profile.name,
+        hex(&profile.fingerprint())
+    ));
+}

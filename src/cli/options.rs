@@ -1,0 +1,115 @@
+//! Options that several subcommands share, and what they become.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::ValueEnum;
+
+use crate::{
+    dataset::{Invert, Selection},
+    protocol::{session::Wait, two_party_dnn::LayoutChoice},
+};
+
+/// Images that are to be classified.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ImageOptions {
+    /// PNG files, folders of PNG files, IDX or CSV files; - reads one from standard input.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// Of all these images, only some, counted from 0: 17, or 0..100 for 0 to 99, or 100.. .
+    #[arg(long, value_name = "A..B")]
+    pub(crate) range: Option<Selection>,
+
+    /// Whether to exchange black and white in PNG files.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) invert: Polarity,
+}
+
+/// Whether to exchange black and white: networks read white ink on black.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Polarity {
+    /// Where the background is light.
+    #[default]
+    Auto,
+    /// In every picture.
+    Always,
+    /// In none.
+    Never,
+}
+
+impl From<Polarity> for Invert {
+    fn from(polarity: Polarity) -> Invert {
+        match polarity {
+            Polarity::Auto => Invert::Auto,
+            Polarity::Always => Invert::Yes,
+            Polarity::Never => Invert::No,
+        }
+    }
+}
+
+/// How values share ciphertexts.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// By the number of images.
+    #[default]
+    Auto,
+    /// Least time for one image or a few: convolutions packed by kernel tap.
+    Latency,
+    /// Least time an image for many: a slot an image.
+    Throughput,
+}
+
+impl From<Layout> for LayoutChoice {
+    fn from(layout: Layout) -> LayoutChoice {
+        match layout {
+            Layout::Auto => LayoutChoice::Auto,
+            Layout::Latency => LayoutChoice::Latency,
+            Layout::Throughput => LayoutChoice::Throughput,
+        }
+    }
+}
+
+/// The network of a client, who needs no weights.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ProfileOption {
+    /// The network: a profile file, or a folder with profile.json. [default: the built-in LeNet-5]
+    #[arg(long, value_name = "PROFILE|FOLDER")]
+    pub(crate) network: Option<PathBuf>,
+}
+
+/// The network of whoever needs its weights.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ModelOption {
+    /// The network: a folder with model.safetensors and profile.json. [default: the built-in
+    /// LeNet-5]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) network: Option<PathBuf>,
+}
+
+/// Whether and how long to wait for the other side of a session.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub(crate) struct FollowOptions {
+    /// Keep the session going until the label is known, waiting for the other side.
+    #[arg(long, requires = "session")]
+    pub(crate) follow: bool,
+
+    /// Give up after so long without a file from the other side.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "follow",
+        default_value_t = 600
+    )]
+    timeout: u64,
+}
+
+impl FollowOptions {
+    /// How to wait for a file.
+    pub(crate) fn wait(self) -> Wait {
+        if self.follow {
+            Wait::AtMost(Duration::from_secs(self.timeout))
+        } else {
+            Wait::No
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `pdnn run`: all roles on one machine, with the cost of each stage.
+
+use std::{path::PathBuf, time::Instant};
+
+use serde_json::json;
+
+use crate::{
+    paillier::SecretKey,
+    protocol::two_party_dnn::{Client, ClientKeys, Server},
+    report::{count, duration},
+};
+
+use super::{
+    answer::{self, Answer},
+    both_sides::BothSides,
+    console::Console,
+    error::{CliResult, Explain, one_line},
+    images::Source,
+    keys::{self, KeySize},
+    network,
+    options::{ImageOptions, Layout, ModelOption},
+    random,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pdnn run 7.png
+  pdnn run data/sample --bits 2048
+  pdnn run t10k-images-idx3-ubyte.gz --range 0..100 --json
+
+Client and server keep separate state; only the bytes of their messages pass between them.";
+
+/// How many images go into one query: enough to fill every slot, few enough
+/// that memory stays small.
+pub(crate) const CHUNK: usize = 1000;
+
+/// Classify images encrypted, all roles on this machine, and say what each stage costs.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    images: ImageOptions,
+
+    #[command(flatten)]
+    key: KeyOptions,
+
+    #[command(flatten)]
+    network: ModelOption,
+
+    /// How values share ciphertexts.
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+
+    /// Print the integer logits behind each label.
+    #[arg(long)]
+    logits: bool,
+}
+
+/// A key that exists, or the size of one that is made for this call only.
+#[derive(clap::Args, Debug)]
+pub(crate) struct KeyOptions {
+    /// Use this secret key, NAME.key.json, instead of a fresh one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bits", "insecure"])]
+    key: Option<PathBuf>,
+
+    #[command(flatten)]
+    size: KeySize,
+}
+
+/// A key and, if it was made here, how long that took.
+pub(crate) struct Keyed {
+    /// The key.
+    pub(crate) key: SecretKey,
+    /// Milliseconds to make it.
+    pub(crate) made_in_ms: Option<f64>,
+}
+
+impl KeyOptions {
+    /// Reads the key or makes one.
+    pub(crate) fn key(&self, console: &Console) -> CliResult<Keyed> {
+        if let Some(path) = &self.key {
+            return Ok(Keyed {
+                key: keys::secret(path, console)?,
+                made_in_ms: None,
+            });
+        }
+        let started = Instant::now();
+        let key = self.size.generate(console)?;
+        let made_in_ms = Some(started.elapsed().as_secs_f64() * 1e3);
+        Ok(Keyed { key, made_in_ms })
+    }
+}
+
+/// Classifies the images.
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    let network = network::network(args.network.network.as_deref(), console)?;
+    let mut images = Source::open(&args.images, network.profile().input, console)?;
+    let Keyed { key, made_in_ms } = args.key.key(console)?;
+    let bits = key.public().bits();
+
+    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+    let mut sides = BothSides::new(client, Server::new(network));
+    let mut rng = random::system()?;
+
+    let started = Instant::now();
+    let stages = sides.client().profile().stages.len();
+    let bar = console.progress("classifying");
+    let all = images.count();
+    let mut done = 0;
+    let mut answers: Vec<Answer> = Vec::new();
+    while let Some(chunk) = images.next(CHUNK) {
+        let logits = sides
+            .classify(&chunk.values, args.layout.into(), &mut rng, |stage| {
+                let part = done * stages + chunk.values.len() * (stage + 1);
+                bar.units()(part, all * stages);
+            })
+            .explain()?;
+        done += logits.len();
+        answers.extend(Answer::all(sides.client().profile(), &chunk.names, &logits));
+    }
+    drop(bar);
+    let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+
+    let cost = sides.cost();
+    let value = json!({
+        "images": answers,
+        "key_bits": bits,
+        "key_generation_ms": made_in_ms,
+        "elapsed_ms": elapsed_ms,
+        "stages": cost.stages,
+        "total": cost.total(),
+    });
+    console.result(&value, || {
+        let mut text = cost.table().text();
+        text += "\n";
+        text += &key_line(bits, made_in_ms);
+        text += &format!("classified in {}", duration(elapsed_ms));
+        if answers.len() > 1 {
+            text += &format!(", {} an image", duration(elapsed_ms / answers.len() as f64));
+        }
+        text += "\n\n";
+        text + &labels(&answers, args.logits)
+    })
+}
+
+/// Says what key was used, and apart from all else what making it took.
+pub(crate) fn key_line(bits: u32, made_in_ms: Option<f64>) -> String {
+    let bits = count(bits.into());
+    match made_in_ms {
+        Some(ms) => format!("key of {bits} bits, made in {}\n", duration(ms)),
+        None => format!("key of {bits} bits\n"),
+    }
+}
+
+/// A line for each image: label, margin, probability.
+fn labels(answers: &[Answer], logits: bool) -> String {
+    if logits {
+        return answer::lines(answers, true);
+    }
+    let width = answers
+        .iter()
+        .map(|a| a.image.chars().count())
+        .max()
+        .unwrap_or(0);
+    let lines: Vec<String> = answers
+        .iter()
+        .map(|a| {
+            format!(
+                "{:width$}  {}   margin {:.2}, probability {:.1} %",
+                one_line(&a.image),
+                one_line(&a.label),
+                a.margin,
+                100.0 * a.probability()
+            )
+        })
+        .collect();
+    lines.join("\n")
+}

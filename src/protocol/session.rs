@@ -1,0 +1,533 @@
+//! A classification as a folder of numbered files.
+//!
+//! ```text
+//! session/1-query.pdnn     client, layer 1
+//! session/1-reply.pdnn     server
+//! session/2-query.pdnn     client, layer 2
+//! …
+//! session/session.json     the client's own: image names, what belongs together
+//! session/profile.json     the client's own: the network that it was made for
+//! ```
+//!
+//! Whose turn it is follows from the file names alone: the highest number
+//! counts. Each side advances the session by one file; files appear whole,
+//! because they are written under another name and renamed, so both sides may
+//! work in one folder at the same time. Where the folder is not shared, any
+//! transport that copies `*.pdnn` will do.
+//!
+//! `session.json` never leaves the client: image names can say what an image
+//! shows. It is readable by its owner only.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    file::atomic::{Mode, Overwrite, WriteError, write_atomic},
+    network::Profile,
+};
+
+use super::two_party_dnn::{Header, Query, Reply};
+
+const RECORD: &str = "session.json";
+const PROFILE: &str = "profile.json";
+
+/// The version of `session.json` that is written and read.
+const FORMAT_VERSION: u32 = 1;
+
+/// How often a waiting side looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Why a session could not be advanced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// A new session was to be made where one is.
+    #[error("{0} already holds a session; choose a new folder")]
+    Exists(PathBuf),
+    /// No session is there.
+    #[error("{0} holds no session; start one with `pdnn encrypt --session`")]
+    None(PathBuf),
+    /// `session.json` is not what this program writes.
+    #[error("{path} cannot be read as a session: {reason}; start the session anew")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The other side has not come yet.
+    #[error("{waiting_for} is not there yet; {hint}")]
+    NotYet {
+        /// The file that is awaited.
+        waiting_for: PathBuf,
+        /// What the user can do.
+        hint: String,
+    },
+    /// The other side has not come in time.
+    #[error(
+        "{waiting_for} did not come within {seconds} s; see whether the other side runs and its \
+         files are copied here"
+    )]
+    TimedOut {
+        /// The file that is awaited.
+        waiting_for: PathBuf,
+        /// How long it was awaited.
+        seconds: u64,
+    },
+    /// A reply of another classification.
+    #[error(
+        "{path} is stage {found} of query {found_id}; expected stage {expected} of query \
+         {expected_id}: it belongs to another session"
+    )]
+    OtherQuery {
+        /// The reply.
+        path: PathBuf,
+        /// Stage expected, from 1.
+        expected: usize,
+        /// Stage found, from 1.
+        found: usize,
+        /// Query expected.
+        expected_id: String,
+        /// Query found.
+        found_id: String,
+    },
+    /// A file or folder could not be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: WriteError,
+    },
+}
+
+/// What the client keeps beside the messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    format_version: u32,
+    /// The classification's id, in hexadecimal.
+    pub query_id: String,
+    /// What each image is called, in the order of the query.
+    pub images: Vec<String>,
+}
+
+impl Record {
+    /// The record of a session that begins with `query`.
+    pub fn new(query: &Query, images: Vec<String>) -> Record {
+        Record {
+            format_version: FORMAT_VERSION,
+            query_id: query.header().query_id.to_string(),
+            images,
+        }
+    }
+}
+
+/// A side of the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Writes queries, waits for replies.
+    Client,
+    /// Writes replies, waits for queries.
+    Server,
+}
+
+/// Whether to wait for the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Look once.
+    No,
+    /// Look until the file is there, at most so long.
+    AtMost(Duration),
+}
+
+/// A message that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub path: PathBuf,
+    /// How large it is.
+    pub bytes: usize,
+}
+
+/// A folder of numbered files.
+#[derive(Clone, Debug)]
+pub struct Session {
+    folder: PathBuf,
+}
+
+impl Session {
+    /// The session in `folder`, which need not exist yet.
+    pub fn at(folder: &Path) -> Session {
+        Session {
+            folder: folder.to_path_buf(),
+        }
+    }
+
+    /// Starts a session: makes the folder and writes the client's own files and
+    /// the first query, which comes last, so that a server finds nothing before
+    /// all is there.
+    ///
+    /// # Errors
+    ///
+    /// A folder that holds a session already, or that cannot be written.
+    pub fn start(
+        folder: &Path,
+        record: &Record,
+        profile: &Profile,
+        query: &Query,
+    ) -> Result<Written, SessionError> {
+        let session = Session::at(folder);
+        session.must_be_new()?;
+        fs::create_dir_all(folder).map_err(|source| session.io(folder, source))?;
+        let json = serde_json::to_string_pretty(record).map_err(|e| SessionError::Record {
+            path: folder.join(RECORD),
+            reason: e.to_string(),
+        })?;
+        write(
+            &folder.join(PROFILE),
+            profile.to_json().as_bytes(),
+            Mode::Shared,
+        )?;
+        write(
+            &folder.join(RECORD),
+            (json + "\n").as_bytes(),
+            Mode::Private,
+        )?;
+        session.put_query(1, query)
+    }
+
+    /// Fails if the folder holds a session already.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Exists`], or a folder that cannot be read.
+    pub fn must_be_new(&self) -> Result<(), SessionError> {
+        let used = self.folder.join(RECORD).exists()
+            || self.folder.join(PROFILE).exists()
+            || self.highest()? != (0, 0);
+        if used {
+            return Err(SessionError::Exists(self.folder.clone()));
+        }
+        Ok(())
+    }
+
+    /// The client's own files.
+    ///
+    /// # Errors
+    ///
+    /// No session there, or a record that is damaged.
+    pub fn record(&self) -> Result<Record, SessionError> {
+        let path = self.folder.join(RECORD);
+        let text = self.own_file(&path)?;
+        let wrong = |reason: String| SessionError::Record {
+            path: path.clone(),
+            reason,
+        };
+        let record: Record = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        if record.format_version != FORMAT_VERSION {
+            return Err(wrong(format!(
+                "format version {}, expected {FORMAT_VERSION}",
+                record.format_version
+            )));
+        }
+        Ok(record)
+    }
+
+    /// The profile that the session was started with, as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// No session there, or a file that cannot be read.
+    pub fn profile_json(&self) -> Result<String, SessionError> {
+        self.own_file(&self.folder.join(PROFILE))
+    }
+
+    fn own_file(&self, path: &Path) -> Result<String, SessionError> {
+        fs::read_to_string(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => SessionError::None(self.folder.clone()),
+            _ => self.io(path, source),
+        })
+    }
+
+    /// Where query `number` is, from 1.
+    pub fn query_path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("{number}-query.pdnn"))
+    }
+
+    /// Where reply `number` is, from 1.
+    pub fn reply_path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("{number}-reply.pdnn"))
+    }
+
+    /// Writes query `number`.
+    ///
+    /// # Errors
+    ///
+    /// A query of that number exists, or the folder cannot be written.
+    pub fn put_query(&self, number: usize, query: &Query) -> Result<Written, SessionError> {
+        put(self.query_path(number), &query.to_bytes())
+    }
+
+    /// Writes reply `number`.
+    ///
+    /// # Errors
+    ///
+    /// A reply of that number exists, or the folder cannot be written.
+    pub fn put_reply(&self, number: usize, reply: &Reply) -> Result<Written, SessionError> {
+        put(self.reply_path(number), &reply.to_bytes())
+    }
+
+    /// The highest numbers of a query and of a reply in the folder, 0 for none.
+    fn highest(&self) -> Result<(usize, usize), SessionError> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+            Err(source) => return Err(self.io(&self.folder, source)),
+        };
+        let (mut query, mut reply) = (0, 0);
+        for entry in entries {
+            let name = entry
+                .map_err(|source| self.io(&self.folder, source))?
+                .file_name();
+            let name = name.to_string_lossy();
+            if let Some(number) = numbered(&name, "-query.pdnn") {
+                query = query.max(number);
+            } else if let Some(number) = numbered(&name, "-reply.pdnn") {
+                reply = reply.max(number);
+            }
+        }
+        Ok((query, reply))
+    }
+
+    /// The number of the message that `side` has to work on next, or else of
+    /// the one that it waits for.
+    fn ready(&self, side: Side) -> Result<Result<usize, usize>, SessionError> {
+        let (query, reply) = self.highest()?;
+        Ok(match side {
+            Side::Server if query > reply => Ok(query),
+            Side::Server => Err(reply + 1),
+            // A reply is worked on until the next query stands beside it; the
+            // last one has no next query and can be read again.
+            Side::Client if reply >= query && reply > 0 => Ok(reply),
+            Side::Client => Err(query.max(1)),
+        })
+    }
+
+    /// The number of the message that `side` has to work on, waited for if need
+    /// be: a query for the server, a reply for the client.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotYet`] or [`SessionError::TimedOut`] if it is not
+    /// there; a folder that cannot be read.
+    pub fn next(&self, side: Side, wait: Wait) -> Result<usize, SessionError> {
+        let started = Instant::now();
+        loop {
+            let number = match self.ready(side)? {
+                Ok(number) => return Ok(number),
+                Err(number) => number,
+            };
+            let (waiting_for, other) = match side {
+                Side::Client => (self.reply_path(number), "infer"),
+                Side::Server if number == 1 => (self.query_path(1), "encrypt"),
+                Side::Server => (self.query_path(number), "decrypt"),
+            };
+            match wait {
+                Wait::No => {
+                    return Err(SessionError::NotYet {
+                        waiting_for,
+                        hint: format!(
+                            "it comes from `pdnn {other} --session` on the other side; --follow \
+                             waits for it"
+                        ),
+                    });
+                }
+                Wait::AtMost(limit) if started.elapsed() >= limit => {
+                    return Err(SessionError::TimedOut {
+                        waiting_for,
+                        seconds: limit.as_secs(),
+                    });
+                }
+                Wait::AtMost(_) => thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
+    /// Checks that reply `number` answers this session's query of that number.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::OtherQuery`] if it does not.
+    pub fn expect(
+        &self,
+        record: &Record,
+        number: usize,
+        found: &Header,
+    ) -> Result<(), SessionError> {
+        let found_id = found.query_id.to_string();
+        if found.stage + 1 == number && found_id == record.query_id {
+            return Ok(());
+        }
+        Err(SessionError::OtherQuery {
+            path: self.reply_path(number),
+            expected: number,
+            found: found.stage + 1,
+            expected_id: record.query_id.clone(),
+            found_id,
+        })
+    }
+
+    fn io(&self, path: &Path, source: io::Error) -> SessionError {
+        SessionError::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
+
+fn put(path: PathBuf, bytes: &[u8]) -> Result<Written, SessionError> {
+    write(&path, bytes, Mode::Shared)?;
+    Ok(Written {
+        path,
+        bytes: bytes.len(),
+    })
+}
+
+/// Writes a file that must not exist yet: nothing in a session is ever
+/// replaced, so two programs on the same side cannot undo each other's work.
+fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), SessionError> {
+    write_atomic(path, bytes, Overwrite::Never, mode).map_err(|source| SessionError::Write {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// The number in front of `suffix`, if `name` is one that a session gives.
+fn numbered(name: &str, suffix: &str) -> Option<usize> {
+    let digits = name.strip_suffix(suffix)?;
+    let number: usize = digits.parse().ok()?;
+    // "01-query.pdnn" or "+1-query.pdnn" is none of ours.
+    (number > 0 && number.to_string() == digits).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(names: &[&str]) -> (tempfile::TempDir, Session) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in names {
+            fs::write(folder.path().join(name), b"").expect("the folder is writable");
+        }
+        let session = Session::at(folder.path());
+        (folder, session)
+    }
+
+    #[test]
+    fn highest_number_tells_whose_turn_it_is() {
+        for (names, at_server, at_client) in [
+            (&[][..], Err(1), Err(1)),
+            (&["1-query.pdnn"], Ok(1), Err(1)),
+            (&["1-query.pdnn", "1-reply.pdnn"], Err(2), Ok(1)),
+            (
+                &["1-query.pdnn", "1-reply.pdnn", "2-query.pdnn"],
+                Ok(2),
+                Err(2),
+            ),
+            // Earlier files may have been cleared away.
+            (&["10-query.pdnn", "9-reply.pdnn"], Ok(10), Err(10)),
+        ] {
+            let (_folder, session) = session(names);
+            assert_eq!(session.ready(Side::Server).unwrap(), at_server, "{names:?}");
+            assert_eq!(session.ready(Side::Client).unwrap(), at_client, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn other_files_do_not_count() {
+        let (_folder, session) = session(&[
+            "01-query.pdnn",
+            "+2-query.pdnn",
+            "0-query.pdnn",
+            "query.pdnn",
+            "-query.pdnn",
+            "3-query.pdnn.tmp",
+            "99999999999999999999999-query.pdnn",
+            "notes.txt",
+        ]);
+        assert_eq!(session.highest().unwrap(), (0, 0));
+    }
+
+    #[test]
+    fn looking_once_says_what_is_missing() {
+        let (_folder, session) = session(&["1-query.pdnn"]);
+        let error = session.next(Side::Client, Wait::No).unwrap_err();
+        assert!(error.to_string().contains("1-reply.pdnn"), "{error}");
+        assert!(error.to_string().contains("--follow"), "{error}");
+    }
+
+    #[test]
+    fn waiting_ends_in_time() {
+        let (_folder, session) = session(&[]);
+        let wait = Wait::AtMost(Duration::from_millis(120));
+        let error = session.next(Side::Server, wait).unwrap_err();
+        assert!(matches!(error, SessionError::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn waiting_sees_a_file_that_comes() {
+        let (folder, session) = session(&[]);
+        let path = folder.path().join("1-query.pdnn");
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            fs::write(path, b"").expect("the folder is writable");
+        });
+        let wait = Wait::AtMost(Duration::from_secs(60));
+        assert_eq!(session.next(Side::Server, wait).unwrap(), 1);
+        writer.join().expect("the writer ends");
+    }
+
+    #[test]
+    fn record_of_another_version_is_refused() {
+        let (folder, session) = session(&[]);
+        let record = r#"{"format_version": 2, "query_id": "00", "images": []}"#;
+        fs::write(folder.path().join(RECORD), record).expect("the folder is writable");
+        let error = session.record().unwrap_err().to_string();
+        assert!(error.contains("format version 2, expected 1"), "{error}");
+    }
+
+    #[test]
+    fn truncated_record_is_refused() {
+        let (folder, session) = session(&[]);
+        fs::write(folder.path().join(RECORD), "{\"format_ver").expect("the folder is writable");
+        assert!(matches!(
+            session.record().unwrap_err(),
+            SessionError::Record { .. }
+        ));
+    }
+
+    #[test]
+    fn folder_without_a_session_is_named() {
+        let (folder, session) = session(&[]);
+        let error = session.record().unwrap_err().to_string();
+        assert!(
+            error.contains(&folder.path().display().to_string()),
+            "{error}"
+        );
+    }
+}
