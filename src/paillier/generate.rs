@@ -119,7 +119,8 @@ fn gcd_is_two(p: &[u64], q: &[u64]) -> bool {
 
 /// p·q has exactly `bits` bits.
 fn gives(p: &[u64], q: &[u64], bits: u32) -> bool {
-    let mut n = vec![0; p.len() + q.len()];
+    // Wiped: with the n of the pair that is kept, it would give p away.
+    let mut n = Zeroizing::new(vec![0; p.len() + q.len()]);
     limbs::mul_add(&mut n, p, q, &[]);
     limbs::bits_vartime(&n) == bits
 }
