@@ -1,6 +1,7 @@
 //! Every format on disk, one file per kind.
 
 pub mod atomic;
+pub mod checkpoint;
 pub mod container;
 pub mod folder;
 pub mod input;

@@ -76,6 +76,7 @@ impl Tensor {
     numbers!(from_i8s, to_i8s, i8, I8);
     numbers!(from_i32s, to_i32s, i32, I32);
     numbers!(from_i64s, to_i64s, i64, I64);
+    numbers!(from_f32s, to_f32s, f32, F32);
     numbers!(from_f64s, to_f64s, f64, F64);
 
     /// Refuses any shape but `shape`.
