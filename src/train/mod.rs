@@ -1,1 +1,232 @@
 //! Training (cargo feature `train`); never needed to classify.
+//!
+//! A run has two phases. First the network is trained in floats, on images
+//! that are distorted anew every epoch. Then it is trained on with a forward
+//! pass that simulates the integer network (quantisation-aware training):
+//! weights and activations are rounded to their integers' grid, whose steps
+//! are learnt too, and gradients pass through the rounding as if it were not
+//! there. What comes out is exported to a [`Network`] of integers, which gives
+//! what the simulation gave but for ties.
+//!
+//! Tensors, differentiation and matrix products are candle's; the operations
+//! that it has not, or not fast, are in `ops`. The same seed gives the same
+//! network on the same machine, whatever its number of threads; another CPU
+//! may add up in another order.
+
+mod augment;
+mod card;
+mod checkpoint;
+mod data;
+mod engine;
+mod error;
+mod export;
+mod model;
+mod ops;
+mod optimise;
+mod options;
+mod topology;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use augment::Augment;
+pub use card::Card;
+pub use data::{Examples, load_examples};
+pub use error::TrainError;
+pub use options::TrainOptions;
+pub use topology::{Layer, TOPOLOGIES, Topology};
+
+use crate::{file::checkpoint::Checkpoint, network::Network};
+use model::{Bits, Model};
+
+/// Training images that choose the first steps of the activations.
+const CALIBRATION: usize = 500;
+
+/// The two parts of a training run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Weights and activations are floats.
+    Float,
+    /// The forward pass simulates the integer network.
+    Quantised,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Float => "float",
+            Phase::Quantised => "quantised",
+        })
+    }
+}
+
+/// One epoch, for the log.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EpochRecord {
+    /// Float or quantised.
+    pub phase: Phase,
+    /// From 1 within the phase.
+    pub epoch: usize,
+    /// Mean cross-entropy of the distorted training images.
+    pub loss: f64,
+    /// Share of the distorted training images that were right, 0 to 1.
+    pub train_accuracy: f64,
+    /// Share of the validation images that are right after it, 0 to 1.
+    pub validation_accuracy: f64,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
+/// Share of right answers, 0 to 1, of the three forms of one network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Accuracy {
+    /// Before quantisation.
+    pub float: f64,
+    /// The quantised network as it was trained, in floats.
+    pub simulated: f64,
+    /// The exported network.
+    pub integer: f64,
+    /// How many images these are shares of.
+    pub images: usize,
+}
+
+/// Who is told how far training has come.
+pub trait Progress {
+    /// An epoch of `steps` steps begins; `epoch` counts from 0.
+    fn begin(&mut self, phase: Phase, epoch: usize, epochs: usize, steps: usize);
+    /// One step is done.
+    fn step(&mut self);
+    /// An epoch is done.
+    fn epoch(&mut self, record: &EpochRecord);
+    /// The float phase is done; this is what it came to.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint);
+}
+
+/// The outcome of a run.
+#[derive(Debug)]
+pub struct Trained {
+    name: String,
+    float: Model,
+    quantised: Model,
+    network: Network,
+    epochs: Vec<EpochRecord>,
+}
+
+/// Trains a network on `train`, from the beginning or from a checkpoint.
+/// `validation` is only looked at, for the log.
+///
+/// Without float epochs the float network of the checkpoint stays as it is,
+/// and its quantised network, if it has one, is where quantised epochs begin.
+///
+/// # Errors
+/// Options, images or a checkpoint that do not fit; a loss that is no longer a
+/// number; a network whose integers would not fit 64 bits.
+pub fn train(
+    options: &TrainOptions,
+    train: &Examples,
+    validation: &Examples,
+    from: Option<&Checkpoint>,
+    progress: &mut dyn Progress,
+) -> Result<Trained, TrainError> {
+    options.check()?;
+    if from.is_none() && options.epochs == 0 {
+        return Err(TrainError::Option(
+            "0 epochs would leave a network of random weights; \
+             choose at least 1, or begin from a checkpoint"
+                .to_string(),
+        ));
+    }
+    let blocks = options.topology.blocks()?;
+    for examples in [train, validation] {
+        engine::check(examples, &options.topology, &blocks)?;
+    }
+    let bits = Bits {
+        weights: options.weight_bits,
+        activations: options.activation_bits,
+    };
+    let name = options.topology.name.as_str();
+    let (mut float, earlier) = match from {
+        Some(checkpoint) => checkpoint::restore(checkpoint, name, blocks, bits)?,
+        None => (Model::random(blocks, bits, options.seed)?, None),
+    };
+    let earlier = earlier.filter(|_| options.epochs == 0);
+    let mut epochs = engine::run_phase(
+        &mut float,
+        train,
+        validation,
+        options,
+        Phase::Float,
+        progress,
+    )?;
+    progress.checkpoint(&checkpoint::save(name, &float, None)?);
+    let mut quantised = match earlier {
+        Some(model) => model,
+        None => {
+            let mut model = float.duplicate()?;
+            let places: Vec<usize> = (0..train.len().min(CALIBRATION)).collect();
+            model.quantise(&engine::batch(train, &places, None)?)?;
+            model
+        }
+    };
+    let phase = Phase::Quantised;
+    epochs.extend(engine::run_phase(
+        &mut quantised,
+        train,
+        validation,
+        options,
+        phase,
+        progress,
+    )?);
+    let network = export::export(&quantised, name)?;
+    Ok(Trained {
+        name: name.to_string(),
+        float,
+        quantised,
+        network,
+        epochs,
+    })
+}
+
+impl Trained {
+    /// The exported network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Every epoch, in order.
+    pub fn epochs(&self) -> &[EpochRecord] {
+        &self.epochs
+    }
+
+    /// Everything that is needed to train on, or to export again.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensor`], which does not happen on a CPU.
+    pub fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
+        checkpoint::save(&self.name, &self.float, Some(&self.quantised))
+    }
+
+    /// How many of these examples each form of the network gets right.
+    ///
+    /// # Errors
+    /// Images of another size, labels beyond the classes.
+    pub fn accuracy(&self, examples: &Examples) -> Result<Accuracy, TrainError> {
+        let topology = Topology {
+            name: self.name.clone(),
+            input: self.float.blocks[0].input,
+            layers: Vec::new(),
+        };
+        engine::check(examples, &topology, &self.float.blocks)?;
+        Ok(Accuracy {
+            float: engine::accuracy(&self.float, examples)?,
+            simulated: engine::accuracy(&self.quantised, examples)?,
+            integer: engine::integer_accuracy(&self.network, examples),
+            images: examples.len(),
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Models in and out of checkpoints.
+
+use candle_core::{Device, Var};
+
+use super::{
+    TrainError,
+    model::{Bits, BlockVars, Model},
+    topology::Block,
+};
+use crate::file::checkpoint::{Checkpoint, Parameter};
+
+const TOPOLOGY: &str = "topology";
+const WEIGHT_BITS: &str = "weight_bits";
+const ACTIVATION_BITS: &str = "activation_bits";
+
+/// A checkpoint of the float model and, once there is one, the quantised one.
+pub(super) fn save(
+    topology: &str,
+    float: &Model,
+    quantised: Option<&Model>,
+) -> Result<Checkpoint, TrainError> {
+    let about = [
+        (TOPOLOGY, topology.to_string()),
+        (WEIGHT_BITS, float.bits.weights.to_string()),
+        (ACTIVATION_BITS, float.bits.activations.to_string()),
+    ];
+    let mut parameters = Vec::new();
+    for (prefix, model) in [("float", Some(float)), ("quantised", quantised)] {
+        let Some(model) = model else { continue };
+        for (name, var) in model.names().into_iter().zip(model.variables()) {
+            parameters.push(Parameter {
+                name: format!("{prefix}.{name}"),
+                shape: var.dims().to_vec(),
+                values: var.flatten_all()?.to_vec1::<f32>()?,
+            });
+        }
+    }
+    Ok(Checkpoint {
+        about: about.map(|(key, value)| (key.to_string(), value)).into(),
+        parameters,
+    })
+}
+
+/// The float model and, if there is one for the same bits, the quantised one.
+pub(super) fn restore(
+    checkpoint: &Checkpoint,
+    topology: &str,
+    blocks: Vec<Block>,
+    bits: Bits,
+) -> Result<(Model, Option<Model>), TrainError> {
+    let about = |key: &str| checkpoint.about.get(key).map_or("", String::as_str);
+    if about(TOPOLOGY) != topology {
+        return Err(TrainError::Checkpoint(format!(
+            "the checkpoint is of the topology {:?}, expected {topology}",
+            about(TOPOLOGY)
+        )));
+    }
+    let float = model(checkpoint, "float", blocks.clone(), bits, false)?;
+    let same_bits = about(WEIGHT_BITS) == bits.weights.to_string()
+        && about(ACTIVATION_BITS) == bits.activations.to_string();
+    let mut names = checkpoint.parameters.iter().map(|p| p.name.as_str());
+    let quantised = match same_bits && names.any(|name| name.starts_with("quantised.")) {
+        true => Some(model(checkpoint, "quantised", blocks, bits, true)?),
+        false => None,
+    };
+    Ok((float, quantised))
+}
+
+fn model(
+    checkpoint: &Checkpoint,
+    prefix: &str,
+    blocks: Vec<Block>,
+    bits: Bits,
+    quantised: bool,
+) -> Result<Model, TrainError> {
+    let find = |block: &Block, what: &str, shape: &[usize]| -> Result<Var, TrainError> {
+        let name = format!("{prefix}.{}.{what}", block.name);
+        let found = checkpoint.parameters.iter().find(|p| p.name == name);
+        match found {
+            Some(p) if p.shape == shape => {
+                Ok(Var::from_vec(p.values.clone(), shape, &Device::Cpu)?)
+            }
+            Some(p) => Err(TrainError::Checkpoint(format!(
+                "{name} in the checkpoint has the shape {:?}, expected {shape:?}",
+                p.shape
+            ))),
+            None => Err(TrainError::Checkpoint(format!(
+                "the checkpoint has no {name}"
+            ))),
+        }
+    };
+    let last = blocks.len() - 1;
+    let vars = blocks.iter().enumerate().map(|(i, block)| {
+        let step = |what: &str, wanted: bool, count: usize| match quantised && wanted {
+            true => find(block, what, &[count]).map(Some),
+            false => Ok(None),
+        };
+        let rows = if i == last { 1 } else { block.outputs };
+        Ok(BlockVars {
+            weight: find(block, "weight", &block.weight_shape())?,
+            bias: find(block, "bias", &[block.outputs])?,
+            weight_step: step("weight_log_step", true, rows)?,
+            output_step: step("output_log_step", i < last, 1)?,
+        })
+    });
+    let vars = vars.collect::<Result<_, TrainError>>()?;
+    Ok(Model { blocks, vars, bits })
+}

@@ -1,0 +1,104 @@
+//! What a training run depends on.
+
+use super::{Augment, Topology, TrainError};
+
+/// Everything that decides the outcome of a run, besides the images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainOptions {
+    /// The network.
+    pub topology: Topology,
+    /// Decides initial weights, order and distortion of the images.
+    pub seed: u64,
+    /// Epochs in floats.
+    pub epochs: usize,
+    /// Epochs that simulate the integer network.
+    pub qat_epochs: usize,
+    /// Images of one step.
+    pub batch: usize,
+    /// Peak learning rate of the float epochs.
+    pub rate: f32,
+    /// Peak learning rate of the quantised epochs.
+    pub qat_rate: f32,
+    /// Weight decay, relative to the learning rate.
+    pub decay: f32,
+    /// Bits of the weights, 2 to 8.
+    pub weight_bits: u32,
+    /// Bits of the activations, 2 to 8.
+    pub activation_bits: u32,
+    /// Distortion of the training images.
+    pub augment: Augment,
+}
+
+impl TrainOptions {
+    /// What `pdnn train` does unless told otherwise.
+    pub fn new(topology: Topology) -> TrainOptions {
+        TrainOptions {
+            topology,
+            seed: 1,
+            epochs: 50,
+            qat_epochs: 10,
+            batch: 128,
+            rate: 3e-3,
+            qat_rate: 3e-4,
+            decay: 0.01,
+            weight_bits: 8,
+            activation_bits: 8,
+            augment: Augment::default(),
+        }
+    }
+
+    /// Checks every option by itself.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] names the first one outside its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let wrong = |text: String| Err(TrainError::Option(text));
+        for (what, bits) in [
+            ("weight", self.weight_bits),
+            ("activation", self.activation_bits),
+        ] {
+            if !(2..=8).contains(&bits) {
+                return wrong(format!("{bits} {what} bits; choose 2 to 8"));
+            }
+        }
+        if self.batch == 0 {
+            return wrong("a batch of 0 images; choose at least 1".to_string());
+        }
+        for (what, rate) in [("float", self.rate), ("quantised", self.qat_rate)] {
+            if !(rate.is_finite() && rate > 0.0) {
+                return wrong(format!(
+                    "a learning rate of {rate} for the {what} epochs; choose a positive number"
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&self.decay) {
+            return wrong(format!(
+                "a weight decay of {}; choose a number from 0 to below 1",
+                self.decay
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut TrainOptions)) -> String {
+        let mut options = TrainOptions::new(Topology::named("lenet5").unwrap());
+        options.check().unwrap();
+        change(&mut options);
+        options.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_option_outside_its_range_is_named() {
+        assert!(refused(|o| o.weight_bits = 1).contains("weight bits"));
+        assert!(refused(|o| o.activation_bits = 9).contains("activation bits"));
+        assert!(refused(|o| o.batch = 0).contains("batch"));
+        assert!(refused(|o| o.rate = f32::NAN).contains("float epochs"));
+        assert!(refused(|o| o.qat_rate = 0.0).contains("quantised epochs"));
+        assert!(refused(|o| o.decay = 1.0).contains("decay"));
+    }
+}

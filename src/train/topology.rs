@@ -1,0 +1,283 @@
+//! The family of networks that can be trained, as data.
+//!
+//! A [`Topology`] is a list of layers. The float network that is trained and
+//! the integer profile that is exported are both read from it, so a variant
+//! is one more list.
+
+use super::{TrainError, ops::Window};
+
+/// One layer of a topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Convolution with a square kernel and a bias per output channel.
+    Conv {
+        /// Output channels.
+        outputs: usize,
+        /// Side of the kernel.
+        kernel: usize,
+        /// Step between output positions.
+        stride: usize,
+        /// Zeros added on each side.
+        padding: usize,
+    },
+    /// Every output sees every input; what comes before it is flattened.
+    Dense {
+        /// Number of outputs.
+        outputs: usize,
+    },
+    /// max(x, 0).
+    Relu,
+    /// Mean of each square of this size.
+    AveragePool {
+        /// Side of the square, and the stride.
+        size: usize,
+    },
+    /// Largest of each square of this size.
+    MaxPool {
+        /// Side of the square, and the stride.
+        size: usize,
+    },
+}
+
+/// A network without its weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// What `--topology` calls it.
+    pub name: String,
+    /// Channels, height and width of the input.
+    pub input: (usize, usize, usize),
+    /// From the input to the logits.
+    pub layers: Vec<Layer>,
+}
+
+/// The names that [`Topology::named`] knows, each with what sets it apart.
+pub const TOPOLOGIES: [(&str, &str); 4] = [
+    ("lenet5", "ReLU, then average pooling"),
+    ("lenet5-pool-first", "average pooling, then ReLU"),
+    ("lenet5-strided", "6x6 kernels at stride 2, no pooling"),
+    ("lenet5-max", "ReLU, then max pooling"),
+];
+
+impl Topology {
+    /// A LeNet-5 for images of one channel, 28x28, and ten classes
+    /// (LeCun et al. 1998, with ReLU).
+    ///
+    /// # Errors
+    /// [`TrainError::Topology`] if the name is not in [`TOPOLOGIES`].
+    pub fn named(name: &str) -> Result<Topology, TrainError> {
+        let pool = [Layer::AveragePool { size: 2 }];
+        let then: Vec<Layer> = match name {
+            "lenet5" => [&[Layer::Relu][..], &pool].concat(),
+            "lenet5-pool-first" => [&pool[..], &[Layer::Relu]].concat(),
+            "lenet5-strided" => vec![Layer::Relu],
+            "lenet5-max" => vec![Layer::Relu, Layer::MaxPool { size: 2 }],
+            _ => {
+                let known: Vec<&str> = TOPOLOGIES.iter().map(|(name, _)| *name).collect();
+                return Err(TrainError::Topology(format!(
+                    "no topology is called {name}; use one of {}",
+                    known.join(", ")
+                )));
+            }
+        };
+        let (kernel, stride) = match name {
+            "lenet5-strided" => (6, 2),
+            _ => (5, 1),
+        };
+        let conv = |outputs, padding| Layer::Conv {
+            outputs,
+            kernel,
+            stride,
+            padding,
+        };
+        let mut layers = vec![conv(6, 2)];
+        layers.extend(&then);
+        layers.push(conv(16, 0));
+        layers.extend(&then);
+        for outputs in [120, 84] {
+            layers.extend([Layer::Dense { outputs }, Layer::Relu]);
+        }
+        layers.push(Layer::Dense { outputs: 10 });
+        Ok(Topology {
+            name: name.to_string(),
+            input: (1, 28, 28),
+            layers,
+        })
+    }
+
+    /// The layers grouped behind their linear layers, with all sizes.
+    ///
+    /// # Errors
+    /// [`TrainError::Topology`] names the layer that does not fit.
+    pub(super) fn blocks(&self) -> Result<Vec<Block>, TrainError> {
+        let mut blocks: Vec<Block> = Vec::new();
+        let (mut channels, mut height, mut width) = self.input;
+        let (mut convs, mut denses) = (0, 0);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let wrong = |what: &str| TrainError::Topology(format!("layer {i} ({layer:?}): {what}"));
+            let input = (channels, height, width);
+            match *layer {
+                Layer::Conv {
+                    outputs,
+                    kernel,
+                    stride,
+                    padding,
+                } => {
+                    let (h, w) = (height + 2 * padding, width + 2 * padding);
+                    if outputs == 0 || kernel == 0 || stride == 0 || h < kernel || w < kernel {
+                        return Err(wrong("the kernel does not fit its input"));
+                    }
+                    convs += 1;
+                    let window = Window {
+                        kernel: (kernel, kernel),
+                        stride,
+                        padding,
+                    };
+                    let name = format!("conv{convs}");
+                    blocks.push(Block::new(name, false, input, outputs, window));
+                    (channels, height, width) = (
+                        outputs,
+                        (h - kernel) / stride + 1,
+                        (w - kernel) / stride + 1,
+                    );
+                }
+                Layer::Dense { outputs } => {
+                    if outputs == 0 {
+                        return Err(wrong("no outputs"));
+                    }
+                    denses += 1;
+                    let window = Window {
+                        kernel: (height, width),
+                        stride: 1,
+                        padding: 0,
+                    };
+                    let name = format!("dense{denses}");
+                    blocks.push(Block::new(name, true, input, outputs, window));
+                    (channels, height, width) = (outputs, 1, 1);
+                }
+                Layer::Relu | Layer::AveragePool { .. } | Layer::MaxPool { .. } => {
+                    let Some(block) = blocks.last_mut() else {
+                        return Err(wrong("the first layer must be linear"));
+                    };
+                    if let Layer::AveragePool { size } | Layer::MaxPool { size } = *layer {
+                        if size == 0 || height % size != 0 || width % size != 0 {
+                            return Err(wrong("the squares do not cover its input"));
+                        }
+                        (height, width) = (height / size, width / size);
+                    }
+                    block.then.push(*layer);
+                }
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.output = (channels, height, width);
+            }
+        }
+        for (i, block) in blocks.iter().enumerate() {
+            let last = i + 1 == blocks.len();
+            let wrong = |what: &str| TrainError::Topology(format!("{}: {what}", block.name));
+            if last && !block.then.is_empty() {
+                return Err(wrong("the last layer must be linear"));
+            }
+            if !last && !block.then.contains(&Layer::Relu) {
+                return Err(wrong("no ReLU before the next linear layer"));
+            }
+        }
+        if blocks.is_empty() {
+            return Err(TrainError::Topology("no layers".to_string()));
+        }
+        Ok(blocks)
+    }
+}
+
+/// A linear layer and what follows it before the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// `conv1`, `dense2`, …
+    pub(super) name: String,
+    /// A dense layer: its kernel covers the whole input.
+    pub(super) dense: bool,
+    /// Channels, height and width that it takes.
+    pub(super) input: (usize, usize, usize),
+    /// Output channels of the linear layer.
+    pub(super) outputs: usize,
+    /// Its kernel, stride and padding.
+    pub(super) window: Window,
+    /// ReLU and pooling.
+    pub(super) then: Vec<Layer>,
+    /// Channels, height and width after `then`.
+    pub(super) output: (usize, usize, usize),
+}
+
+impl Block {
+    fn new(
+        name: String,
+        dense: bool,
+        input: (usize, usize, usize),
+        outputs: usize,
+        window: Window,
+    ) -> Block {
+        Block {
+            name,
+            dense,
+            input,
+            outputs,
+            window,
+            then: Vec::new(),
+            output: (outputs, 1, 1),
+        }
+    }
+
+    /// Output channels, input channels, kernel height and width.
+    pub(super) fn weight_shape(&self) -> [usize; 4] {
+        let (kh, kw) = self.window.kernel;
+        [self.outputs, self.input.0, kh, kw]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_named_topology_ends_in_ten_logits_after_400_features() {
+        for (name, _) in TOPOLOGIES {
+            let blocks = Topology::named(name).unwrap().blocks().unwrap();
+            let names: Vec<&str> = blocks.iter().map(|b| b.name.as_str()).collect();
+            assert_eq!(names, ["conv1", "conv2", "dense1", "dense2", "dense3"]);
+            assert_eq!(blocks[0].output, (6, 14, 14), "{name}");
+            assert_eq!(blocks[1].output, (16, 5, 5), "{name}");
+            assert_eq!(blocks[2].weight_shape(), [120, 16, 5, 5]);
+            assert_eq!(blocks[4].output, (10, 1, 1));
+        }
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_is_named() {
+        let of = |layers: &[Layer]| {
+            let topology = Topology {
+                name: "t".into(),
+                input: (1, 4, 4),
+                layers: layers.to_vec(),
+            };
+            topology.blocks().unwrap_err().to_string()
+        };
+        let dense = Layer::Dense { outputs: 2 };
+        let big = Layer::Conv {
+            outputs: 1,
+            kernel: 5,
+            stride: 1,
+            padding: 0,
+        };
+        assert!(of(&[big]).contains("layer 0"));
+        assert!(of(&[Layer::Relu, dense]).contains("must be linear"));
+        assert!(of(&[dense, dense]).contains("dense1"));
+        assert!(of(&[dense, Layer::Relu]).contains("last layer"));
+        assert!(of(&[dense, Layer::AveragePool { size: 2 }]).contains("layer 1"));
+        assert!(of(&[]).contains("no layers"));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let message = Topology::named("resnet").unwrap_err().to_string();
+        assert!(message.contains("lenet5-strided"), "{message}");
+    }
+}
