@@ -31,6 +31,7 @@ mod number;
 mod options;
 mod random;
 mod run;
+mod train;
 
 use std::process::ExitCode;
 
@@ -104,6 +105,7 @@ enum Command {
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
+    Train(train::Args),
     Number(number::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -119,6 +121,7 @@ impl Command {
             Self::Decrypt(args) => decrypt::run(args, console),
             Self::Inspect(args) => inspect::run(args, console),
             Self::Evaluate(args) => evaluate::run(args, console),
+            Self::Train(args) => train::run(args, console),
             Self::Number(args) => number::run(args, console),
             Self::Completions(args) => completions::run(args, console),
             Self::Man(args) => man::run(args, console),

@@ -1,0 +1,132 @@
+//! `pdnn train`: a network from labelled images.
+//!
+//! Training needs a tensor library, by far the largest dependency, and nobody
+//! who only classifies needs it: the work is behind the cargo feature `train`.
+//! The command line is always the same; without the feature it says how to
+//! build it in.
+
+#[cfg(feature = "train")]
+mod work;
+
+use std::path::PathBuf;
+
+use super::{console::Console, error::CliResult};
+
+const EXAMPLES: &str = "\
+Examples:
+  Train LeNet-5 on MNIST (scripts/fetch-mnist.sh brings it to data/mnist):
+    pdnn train --out models/mine
+  A quick one, to see that everything works:
+    pdnn train --out models/quick --epochs 2 --qat-epochs 1
+  Narrow slots: 4-bit weights and activations, 6x6 kernels at stride 2:
+    pdnn train --out models/narrow --topology lenet5-strided --weight-bits 4 --activation-bits 4
+  Keep the floats, and quantise them once more without training them again:
+    pdnn train --out models/mine --checkpoint mine.checkpoint
+    pdnn train --out models/w6 --from mine.checkpoint --weight-bits 6
+
+The program must have been built with training:
+  cargo install --path . --features train";
+
+/// Train a network on MNIST and export it to integers.
+///
+/// First in floats, on images distorted anew every epoch, then with a forward
+/// pass that simulates the integer network. The last images of the training set
+/// are kept for validation. The same seed gives the same network on the same
+/// machine. Writes profile.json, model.safetensors and README.md.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "read by the work, which is not built in")
+)]
+pub(crate) struct Args {
+    /// Folder to write the network to; made if it does not exist.
+    #[arg(long, short, value_name = "FOLDER")]
+    out: PathBuf,
+
+    /// Write into a folder that is not empty, replacing its network.
+    #[arg(long)]
+    force: bool,
+
+    /// Folder with MNIST's IDX files, plain or .gz [default: mnist in PDNN_DATA or data].
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
+    /// The network: lenet5 (ReLU, then average pooling), lenet5-pool-first (the other way
+    /// round), lenet5-strided (6x6 kernels at stride 2, no pooling), lenet5-max (max pooling).
+    #[arg(long, value_name = "NAME", default_value = "lenet5")]
+    topology: String,
+
+    /// Decides initial weights, order and distortion of the images.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Epochs in floats [default: 50, or 0 with --from].
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+
+    /// Epochs that simulate the integer network.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    qat_epochs: usize,
+
+    /// Bits of the weights, 2 to 8.
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=8))]
+    weight_bits: u32,
+
+    /// Bits of the activations, 2 to 8.
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=8))]
+    activation_bits: u32,
+
+    /// Images of one step.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    batch: usize,
+
+    /// Peak learning rate of the float epochs.
+    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
+    rate: f32,
+
+    /// Peak learning rate of the quantised epochs.
+    #[arg(long, value_name = "RATE", default_value_t = 3e-4)]
+    qat_rate: f32,
+
+    /// Weight decay, relative to the learning rate.
+    #[arg(long, value_name = "DECAY", default_value_t = 0.01)]
+    decay: f32,
+
+    /// Do not distort the training images.
+    #[arg(long)]
+    no_augment: bool,
+
+    /// How many of the training images, from the end, to keep for validation.
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    validation: usize,
+
+    /// Begin from this checkpoint instead of from random weights.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+
+    /// Also keep the floats in this file: after the float epochs, and at the end.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+
+    /// Also measure accuracy on the test images: once, when every choice is made.
+    #[arg(long)]
+    test: bool,
+}
+
+/// Trains a network and writes it.
+#[cfg(feature = "train")]
+pub(crate) fn run(args: Args, console: &Console) -> CliResult {
+    work::run(args, console)
+}
+
+/// Says how to get a program that trains.
+#[cfg(not(feature = "train"))]
+pub(crate) fn run(_: Args, _: &Console) -> CliResult {
+    super::error::bail!(
+        "this pdnn was built without training; build it in: \
+         cargo install --path . --features train"
+    );
+}

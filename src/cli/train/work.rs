@@ -1,0 +1,398 @@
+//! The work of `pdnn train`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use serde_json::json;
+
+use crate::{
+    cli::{
+        console::{Bar, Console},
+        error::{CliError, CliResult, Explain, bail},
+    },
+    dataset::data_dir,
+    file::{
+        Mode, Overwrite,
+        checkpoint::Checkpoint,
+        container::hex,
+        folder::{MODEL_FILE, PROFILE_FILE},
+        input, save_network, write_atomic,
+    },
+    train::{
+        Accuracy, Augment, Card, EpochRecord, Examples, Phase, Progress, Topology, TrainOptions,
+        Trained, load_examples, train,
+    },
+};
+
+use super::Args;
+
+/// Name of the card in a network's folder.
+const CARD_FILE: &str = "README.md";
+
+/// Float epochs of a run from the beginning.
+const EPOCHS: usize = 50;
+
+/// Trains, measures, writes.
+pub(super) fn run(args: Args, console: &Console) -> CliResult {
+    let start = Instant::now();
+    let options = options(&args)?;
+    let data = args
+        .data
+        .clone()
+        .unwrap_or_else(|| data_dir().join("mnist"));
+    let from = args.from.as_deref().map(read_checkpoint).transpose()?;
+    if let Some(path) = &args.checkpoint
+        && path.exists()
+        && !args.force
+    {
+        bail!(
+            "{}: exists already; choose another name, or replace it with --force",
+            path.display()
+        );
+    }
+    let all = load_examples(&data, "train").explain()?;
+    let (examples, validation) = all.split(args.validation).explain()?;
+    // Test images that cannot be read are better known before training.
+    let test = match args.test {
+        true => Some(load_examples(&data, "t10k").explain()?),
+        false => None,
+    };
+    let folder = Folder::open(&args.out, args.force)?;
+
+    let mut log = Log {
+        console,
+        bar: None,
+        done: 0,
+        steps: 0,
+        epochs: 0,
+        checkpoint: args.checkpoint.as_deref(),
+    };
+    let trained = train(&options, &examples, &validation, from.as_ref(), &mut log).explain()?;
+    let on_validation = trained.accuracy(&validation).explain()?;
+    let on_test = test.as_ref().map(|test| trained.accuracy(test));
+    let on_test = on_test.transpose().explain()?;
+    if let Some(path) = &args.checkpoint {
+        write_checkpoint(path, &trained.checkpoint().explain()?)?;
+    }
+
+    let card = Card {
+        trained: &trained,
+        options: &options,
+        command: command(&args, &options),
+        data: checksums(&all, test.as_ref())?,
+        train_images: examples.len(),
+        validation: on_validation,
+        test: on_test,
+    };
+    let files = folder.fill(&trained, &card)?;
+    let network = trained.network();
+    let value = json!({
+        "network": network.profile().name,
+        "fingerprint": hex(&network.profile().fingerprint()),
+        "seed": options.seed,
+        "weight_bits": options.weight_bits,
+        "activation_bits": options.activation_bits,
+        "validation": on_validation,
+        "test": on_test,
+        "slot_bits": network.profile().stages.iter().map(|s| s.range.slot_bits())
+            .collect::<Vec<_>>(),
+        "epochs": trained.epochs(),
+        "seconds": start.elapsed().as_secs_f64(),
+        "written": files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>(),
+    });
+    console.result(&value, || text(&on_validation, on_test.as_ref(), &files))
+}
+
+/// The result for people.
+fn text(validation: &Accuracy, test: Option<&Accuracy>, files: &[PathBuf]) -> String {
+    let line = |name: &str, a: &Accuracy| {
+        format!(
+            "{name:<11} {:>6} images   float {:.2} %   simulated {:.2} %   integer {:.2} %",
+            a.images,
+            100.0 * a.float,
+            100.0 * a.simulated,
+            100.0 * a.integer
+        )
+    };
+    let mut lines = vec![line("validation", validation)];
+    lines.extend(test.map(|test| line("test", test)));
+    lines.extend(files.iter().map(|file| file.display().to_string()));
+    lines.join("\n")
+}
+
+/// Raw arguments to a checked configuration.
+fn options(args: &Args) -> CliResult<TrainOptions> {
+    let topology = Topology::named(&args.topology).explain()?;
+    let fresh = if args.from.is_none() { EPOCHS } else { 0 };
+    let options = TrainOptions {
+        topology,
+        seed: args.seed,
+        epochs: args.epochs.unwrap_or(fresh),
+        qat_epochs: args.qat_epochs,
+        batch: args.batch,
+        rate: args.rate,
+        qat_rate: args.qat_rate,
+        decay: args.decay,
+        weight_bits: args.weight_bits,
+        activation_bits: args.activation_bits,
+        augment: match args.no_augment {
+            true => Augment::none(),
+            false => Augment::default(),
+        },
+    };
+    options.check().explain()?;
+    if options.epochs == 0 && args.from.is_none() {
+        bail!("0 epochs leave random weights; choose at least 1, or begin with --from");
+    }
+    Ok(options)
+}
+
+/// The command line that trains this network again, data in its usual place.
+fn command(args: &Args, options: &TrainOptions) -> String {
+    let usual = TrainOptions::new(options.topology.clone());
+    let mut line = format!(
+        "cargo run --release --features train -- train --out {} --topology {} --seed {} \
+         --epochs {} --qat-epochs {} --weight-bits {} --activation-bits {}",
+        args.out.display(),
+        options.topology.name,
+        options.seed,
+        options.epochs,
+        options.qat_epochs,
+        options.weight_bits,
+        options.activation_bits,
+    );
+    let mut add = |wanted: bool, text: String| {
+        if wanted {
+            line.push_str(&text);
+        }
+    };
+    add(
+        options.batch != usual.batch,
+        format!(" --batch {}", options.batch),
+    );
+    add(
+        options.rate != usual.rate,
+        format!(" --rate {}", options.rate),
+    );
+    add(
+        options.qat_rate != usual.qat_rate,
+        format!(" --qat-rate {}", options.qat_rate),
+    );
+    add(
+        options.decay != usual.decay,
+        format!(" --decay {}", options.decay),
+    );
+    add(args.no_augment, " --no-augment".to_string());
+    add(
+        args.validation != 5000,
+        format!(" --validation {}", args.validation),
+    );
+    if let Some(from) = &args.from {
+        add(true, format!(" --from {}", from.display()));
+    }
+    add(args.test, " --test".to_string());
+    line
+}
+
+/// Each file of the data set, unpacked, with its SHA-256.
+fn checksums(train: &Examples, test: Option<&Examples>) -> CliResult<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for (prefix, examples) in [("train", Some(train)), ("t10k", test)] {
+        let Some(examples) = examples else { continue };
+        let (images, labels) = examples.checksums().explain()?;
+        all.push((format!("{prefix}-images-idx3-ubyte"), images));
+        all.push((format!("{prefix}-labels-idx1-ubyte"), labels));
+    }
+    Ok(all)
+}
+
+fn read_checkpoint(path: &Path) -> CliResult<Checkpoint> {
+    let source = input::open(path).about_file(path)?;
+    Checkpoint::read(source).about_file(path)
+}
+
+fn write_checkpoint(path: &Path, checkpoint: &Checkpoint) -> CliResult {
+    let bytes = checkpoint.to_bytes().about_file(path)?;
+    write_atomic(path, &bytes, Overwrite::Yes, Mode::Shared).about_file(path)
+}
+
+/// The folder to write to, made before training, so that a place where
+/// nothing can be written is known before the work and not after it. Goes
+/// again if it was made and nothing was written.
+struct Folder {
+    path: PathBuf,
+    made: bool,
+}
+
+impl Folder {
+    fn open(path: &Path, force: bool) -> CliResult<Folder> {
+        let made = !path.exists();
+        fs::create_dir_all(path).about_file(path)?;
+        let occupied = fs::read_dir(path).about_file(path)?.next().is_some();
+        if occupied && !force {
+            bail!(
+                "{}: exists already and is not empty; choose another folder, \
+                 or replace its network with --force",
+                path.display()
+            );
+        }
+        let path = path.to_path_buf();
+        Ok(Folder { path, made })
+    }
+
+    /// Writes network and card; the paths written.
+    fn fill(&self, trained: &Trained, card: &Card) -> CliResult<Vec<PathBuf>> {
+        save_network(&self.path, trained.network(), Overwrite::Yes).explain()?;
+        let path = self.path.join(CARD_FILE);
+        write_atomic(
+            &path,
+            card.to_string().as_bytes(),
+            Overwrite::Yes,
+            Mode::Shared,
+        )
+        .about_file(&path)?;
+        let names = [PROFILE_FILE, MODEL_FILE, CARD_FILE];
+        Ok(names.iter().map(|name| self.path.join(name)).collect())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.made {
+            // Fails, as it should, if anything was written.
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// A bar for the epoch under way, a line for each that is done.
+struct Log<'a> {
+    console: &'a Console,
+    bar: Option<Bar>,
+    done: usize,
+    steps: usize,
+    epochs: usize,
+    checkpoint: Option<&'a Path>,
+}
+
+impl Progress for Log<'_> {
+    fn begin(&mut self, phase: Phase, epoch: usize, epochs: usize, steps: usize) {
+        self.epochs = epochs;
+        let what = format!("{phase} epoch {}/{epochs}", epoch + 1);
+        (self.done, self.steps) = (0, steps);
+        self.bar = Some(self.console.progress(&what));
+    }
+
+    fn step(&mut self) {
+        self.done += 1;
+        if let Some(bar) = &self.bar {
+            bar.units()(self.done, self.steps);
+        }
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        self.bar = None;
+        self.console.note(&format!(
+            "{} epoch {}/{}: loss {:.4}, training {:.2} %, validation {:.2} %, {:.1} s",
+            record.phase,
+            record.epoch,
+            self.epochs,
+            record.loss,
+            100.0 * record.train_accuracy,
+            100.0 * record.validation_accuracy,
+            record.seconds
+        ));
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let Some(path) = self.checkpoint else { return };
+        // Training is worth more than its checkpoint.
+        if let Err(CliError::Message(text)) = write_checkpoint(path, checkpoint) {
+            self.console.warn(&text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Wrapped {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &[&str]) -> Args {
+        Wrapped::parse_from([&["train", "--out", "o"], line].concat()).args
+    }
+
+    #[test]
+    fn the_defaults_are_the_librarys() {
+        let topology = Topology::named("lenet5").unwrap();
+        assert_eq!(options(&args(&[])).unwrap(), TrainOptions::new(topology));
+    }
+
+    #[test]
+    fn a_checkpoint_needs_no_float_epochs() {
+        let from = args(&["--from", "x", "--qat-epochs", "0"]);
+        assert_eq!(options(&from).unwrap().epochs, 0);
+    }
+
+    #[test]
+    fn zero_epochs_and_unknown_topologies_are_refused() {
+        assert!(options(&args(&["--epochs", "0"])).is_err());
+        assert!(options(&args(&["--topology", "vgg"])).is_err());
+    }
+
+    #[test]
+    fn bits_outside_2_to_8_are_refused() {
+        for bits in ["1", "9", "x"] {
+            let line = ["train", "--out", "o", "--weight-bits", bits];
+            assert!(Wrapped::try_parse_from(line).is_err());
+        }
+    }
+
+    #[test]
+    fn the_command_names_every_choice_that_is_not_the_default() {
+        let args = args(&["--seed", "7", "--batch", "64", "--test"]);
+        let line = command(&args, &options(&args).unwrap());
+        assert!(line.contains("--seed 7 --epochs 50"), "{line}");
+        assert!(line.ends_with("--batch 64 --test"), "{line}");
+    }
+
+    #[test]
+    fn a_folder_that_holds_something_is_refused_without_force() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("new");
+        drop(Folder::open(&out, false).unwrap());
+        assert!(!out.exists());
+        fs::create_dir(&out).unwrap();
+        drop(Folder::open(&out, false).unwrap());
+        assert!(out.exists());
+        fs::write(out.join("a"), b"x").unwrap();
+        assert!(Folder::open(&out, false).is_err());
+        assert!(Folder::open(&out, true).is_ok());
+    }
+
+    #[test]
+    fn missing_data_name_the_files_and_the_script_and_leave_no_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("out");
+        let mut wrong = args(&[]);
+        wrong.out = out.clone();
+        wrong.data = Some(place.path().to_path_buf());
+        let console = Console::new(false, true, false);
+        let Err(CliError::Message(text)) = run(wrong, &console) else {
+            panic!("trained without data");
+        };
+        assert!(text.contains("train-images-idx3-ubyte"), "{text}");
+        assert!(text.contains("scripts/fetch-mnist.sh"), "{text}");
+        assert!(!out.exists());
+    }
+}
