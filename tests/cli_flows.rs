@@ -703,6 +703,30 @@ fn a_full_disk_is_said_and_leaves_nothing() {
 }
 
 #[test]
+fn man_pages_of_everything_go_into_a_folder() {
+    let place = Place::new();
+    let said = place.ok(&["man", "--out", "man"]);
+    for page in ["pdnn", "pdnn-encrypt", "pdnn-number-add"] {
+        assert!(said.contains(&format!("man/{page}.1")), "{said}");
+        let text = fs::read_to_string(place.path(&format!("man/{page}.1"))).expect("text");
+        assert!(text.contains(".SH NAME"), "{text}");
+    }
+    let one = place.ok(&["man", "number", "add"]);
+    assert!(one.contains("PDNN-NUMBER-ADD"), "{one}");
+}
+
+#[test]
+fn completions_know_every_subcommand() {
+    let place = Place::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = place.ok(&["completions", shell]);
+        for subcommand in ["keygen", "encrypt", "infer", "decrypt", "run", "evaluate"] {
+            assert!(script.contains(subcommand), "{shell} {subcommand}");
+        }
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let place = Place::new();
     let mut child = place

@@ -29,6 +29,7 @@ Examples:
   pdnn decrypt --key alice.key.json --session monday
   pdnn decrypt --key alice.key.json --session monday --follow --logits
 
+The network of a session is the one that it was started with; --network overrules it.
 After the last layer's reply the label is printed and no file is written; of several images, each
 label stands behind the image's name. Decrypt only what came from the server that you chose.";
 
@@ -144,7 +145,7 @@ fn advance(
     loop {
         let number = session.next(Side::Client, follow.wait()).explain()?;
         let path = session.reply_path(number);
-        let reply = messages::read_reply(&path)?;
+        let reply = session.read(&path, follow.wait(), messages::read_reply)?;
         session.expect(&record, number, reply.header()).explain()?;
         match receive(client, &reply, &path, console)? {
             Step::Done(logits) => {

@@ -28,7 +28,8 @@ Examples:
   pdnn encrypt --key alice.pub.json t10k-images-idx3-ubyte.gz --range 0..100 -o query.pdnn
   pdnn encrypt --key alice.pub.json 7.png --session monday    starts the session folder monday/
 
-The server learns how many images there are; neither what is on them nor their names.";
+The server learns how many images there are, for which network and layer, and the key's fingerprint;
+neither what is on the images nor their names.";
 
 /// Encrypt images into a query for the server.
 #[derive(clap::Args, Debug)]

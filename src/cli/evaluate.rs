@@ -1,11 +1,15 @@
 //! `pdnn evaluate`: a whole data set, in the clear or encrypted.
 
-use std::{fs::File, io::BufWriter, path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use serde::Serialize;
 
 use crate::{
     dataset::Selection,
+    file::atomic::{Mode, Overwrite, check_target, write_atomic},
     network::{Network, argmax},
     protocol::two_party_dnn::{Client, ClientKeys, MAX_IMAGES, Server},
     report::{Confusion, RunCost, StageCost, count, duration},
@@ -125,7 +129,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     )?;
     images.check_labels(profile.labels.len())?;
     let mut rows = match &args.csv {
-        Some(path) => Some(Rows::create(path)?),
+        Some(path) => Some(Rows::new(path)?),
         None => None,
     };
 
@@ -165,7 +169,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             differing += usize::from(differs);
             if let Some(rows) = &mut rows {
                 let (truth, label) = (&profile.labels[truths[index]], &profile.labels[class]);
-                rows.write(&chunk.names[index], truth, label, differs, logits)?;
+                rows.add(&chunk.names[index], truth, label, differs, logits)?;
             }
         }
         done += clear.len();
@@ -173,7 +177,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     }
     drop(bar);
     if let Some(rows) = rows {
-        rows.finish()?;
+        rows.write()?;
     }
 
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -233,29 +237,27 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>) -> String {
     text + &evaluation.confusion.summary()
 }
 
-/// The per-image CSV file.
+/// The per-image CSV file, written in one go at the end: an evaluation that is
+/// interrupted leaves none rather than half of one.
 struct Rows {
-    writer: csv::Writer<BufWriter<File>>,
+    writer: csv::Writer<Vec<u8>>,
     path: PathBuf,
 }
 
 impl Rows {
-    fn create(path: &PathBuf) -> CliResult<Rows> {
-        let file = File::create_new(path).about(format!(
-            "{}: cannot be made (an existing file is not overwritten)",
-            path.display()
-        ))?;
-        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+    fn new(path: &Path) -> CliResult<Rows> {
+        check_target(path, Overwrite::Never).about_file(path)?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
         writer
             .write_record(["image", "truth", "label", "differs", "logits"])
             .about_file(path)?;
         Ok(Rows {
             writer,
-            path: path.clone(),
+            path: path.to_path_buf(),
         })
     }
 
-    fn write(
+    fn add(
         &mut self,
         image: &str,
         truth: &str,
@@ -269,7 +271,8 @@ impl Rows {
             .about_file(&self.path)
     }
 
-    fn finish(mut self) -> CliResult {
-        self.writer.flush().about_file(&self.path)
+    fn write(self) -> CliResult {
+        let bytes = self.writer.into_inner().about_file(&self.path)?;
+        write_atomic(&self.path, &bytes, Overwrite::Never, Mode::Shared).about_file(&self.path)
     }
 }

@@ -28,7 +28,8 @@ Examples:
   pdnn infer --session monday             answers the latest query in the folder monday/
   pdnn infer --session monday --follow    answers every query until the label is known
 
-The server needs no key: a query carries the client's public one.";
+The server needs no key: a query carries the client's public one. The client learns every result of
+every layer: one that may ask often enough can solve for the weights.";
 
 /// Evaluate one layer of the network on a query, without seeing what is in it.
 #[derive(clap::Args, Debug)]
@@ -110,7 +111,7 @@ fn answer_session(
     loop {
         let number = session.next(Side::Server, follow.wait()).explain()?;
         let path = session.query_path(number);
-        let query = messages::read_query(&path)?;
+        let query = session.read(&path, follow.wait(), messages::read_query)?;
         let reply = answer(server, &query, &path, console)?;
         let file = session.put_reply(number, &reply).explain()?;
         written.push(report(server, &reply, &file, console));

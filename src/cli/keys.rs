@@ -1,7 +1,10 @@
 //! Keys from files and to files, with a warning where a secret one is not kept
 //! secret.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     file::{
@@ -77,6 +80,11 @@ impl KeyFiles {
             Overwrite::Never,
             Mode::Shared,
         )
+        .inspect_err(|_| {
+            // Nobody has used the secret half yet; alone it would be in the
+            // way of the next attempt. This first error is the one to report.
+            let _ = fs::remove_file(&self.secret);
+        })
         .about_file(&self.public)
     }
 }

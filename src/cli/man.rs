@@ -2,6 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
+use crate::file::atomic::{Mode, Overwrite, write_atomic};
+
 use super::{
     console::Console,
     error::{CliResult, Explain, bail},
@@ -16,9 +18,9 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The subcommand whose page to print; without it, the page of pdnn itself.
-    #[arg(conflicts_with = "out")]
-    subcommand: Option<String>,
+    /// The subcommand whose page to print (`number add`); without it, the page of pdnn itself.
+    #[arg(conflicts_with = "out", value_name = "SUBCOMMAND")]
+    subcommand: Vec<String>,
 
     /// Write all pages into this folder, made if it does not exist.
     #[arg(long, short, value_name = "FOLDER")]
@@ -65,7 +67,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         let mut written = Vec::new();
         for (name, text) in &all {
             let path = folder.join(format!("{name}.1"));
-            fs::write(&path, text).about_file(&path)?;
+            write_atomic(&path, text.as_bytes(), Overwrite::Yes, Mode::Shared).about_file(&path)?;
             written.push(path.display().to_string());
         }
         return console.result(&serde_json::json!({ "written": written }), || {
@@ -73,10 +75,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         });
     }
 
-    let wanted = match &args.subcommand {
-        None => "pdnn".to_string(),
-        Some(sub) => format!("pdnn-{}", sub.replace(' ', "-")),
-    };
+    let mut wanted = "pdnn".to_string();
+    for word in &args.subcommand {
+        wanted += "-";
+        wanted += word;
+    }
     let Some((name, text)) = all.iter().find(|(name, _)| *name == wanted) else {
         let known: Vec<&str> = all
             .iter()
@@ -84,7 +87,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             .collect();
         bail!(
             "no subcommand {:?}; there are {}",
-            args.subcommand.unwrap_or_default(),
+            args.subcommand.join(" "),
             known.join(", ")
         );
     };

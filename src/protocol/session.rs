@@ -22,7 +22,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ const FORMAT_VERSION: u32 = 1;
 
 /// How often a waiting side looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A file that has not changed for so long will not.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a session could not be advanced.
 #[derive(Debug, thiserror::Error)]
@@ -198,17 +201,19 @@ impl Session {
             path: folder.join(RECORD),
             reason: e.to_string(),
         })?;
-        write(
-            &folder.join(PROFILE),
-            profile.to_json().as_bytes(),
-            Mode::Shared,
-        )?;
-        write(
-            &folder.join(RECORD),
-            (json + "\n").as_bytes(),
-            Mode::Private,
-        )?;
-        session.put_query(1, query)
+        let own = [
+            (PROFILE, profile.to_json(), Mode::Shared),
+            (RECORD, json + "\n", Mode::Private),
+        ];
+        for (number, (name, text, mode)) in own.iter().enumerate() {
+            if let Err(error) = write(&folder.join(name), text.as_bytes(), *mode) {
+                remove(folder, own[..number].iter().map(|(name, ..)| *name));
+                return Err(error);
+            }
+        }
+        session
+            .put_query(1, query)
+            .inspect_err(|_| remove(folder, [PROFILE, RECORD].into_iter()))
     }
 
     /// Fails if the folder holds a session already.
@@ -368,6 +373,35 @@ impl Session {
         }
     }
 
+    /// Reads a message that is there, with `read`.
+    ///
+    /// A program that copies files from another machine may let them grow under
+    /// their final names. So a side that waits anyhow takes a failure for final
+    /// only once the file has stopped changing.
+    ///
+    /// # Errors
+    ///
+    /// What `read` says.
+    pub fn read<T, E>(
+        &self,
+        path: &Path,
+        wait: Wait,
+        read: impl Fn(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        loop {
+            let before = stamp(path);
+            match read(path) {
+                Err(_) if wait != Wait::No => {
+                    thread::sleep(SETTLED_AFTER);
+                    if stamp(path) == before {
+                        return read(path);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Checks that reply `number` answers this session's query of that number.
     ///
     /// # Errors
@@ -398,6 +432,21 @@ impl Session {
             source,
         }
     }
+}
+
+/// Undoes the beginning of a session: half of one could be neither continued
+/// nor started again.
+fn remove<'a>(folder: &Path, names: impl Iterator<Item = &'a str>) {
+    for name in names {
+        // The first error is the one to report.
+        let _ = fs::remove_file(folder.join(name));
+    }
+}
+
+/// What changes when a file does.
+fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.len(), found.modified().ok()))
 }
 
 fn put(path: PathBuf, bytes: &[u8]) -> Result<Written, SessionError> {
@@ -500,6 +549,41 @@ mod tests {
         let wait = Wait::AtMost(Duration::from_secs(60));
         assert_eq!(session.next(Side::Server, wait).unwrap(), 1);
         writer.join().expect("the writer ends");
+    }
+
+    #[test]
+    fn undoing_a_start_removes_its_own_files_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join(PROFILE), b"x").expect("the folder is writable");
+        fs::write(folder.path().join("other"), b"x").expect("the folder is writable");
+        remove(folder.path(), [PROFILE, RECORD].into_iter());
+        let left: Vec<_> = fs::read_dir(folder.path())
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name())
+            .collect();
+        assert_eq!(left, ["other"]);
+    }
+
+    #[test]
+    fn a_message_that_still_grows_is_waited_for() {
+        let (folder, session) = session(&[]);
+        let path = folder.path().join("1-query.pdnn");
+        fs::write(&path, b"ha").expect("the folder is writable");
+        let growing = path.clone();
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            fs::write(growing, b"half").expect("the folder is writable");
+        });
+        let whole = |path: &Path| match fs::read(path).expect("it is there").as_slice() {
+            b"half" => Ok(()),
+            other => Err(other.len()),
+        };
+        assert_eq!(session.read(&path, Wait::No, whole), Err(2));
+        let wait = Wait::AtMost(Duration::from_secs(60));
+        assert_eq!(session.read(&path, wait, whole), Ok(()));
+        writer.join().expect("the writer ends");
+        fs::write(&path, b"hal").expect("the folder is writable");
+        assert_eq!(session.read(&path, wait, whole), Err(3));
     }
 
     #[test]
