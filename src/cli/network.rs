@@ -16,15 +16,16 @@ use super::{
     error::{CliResult, Explain, bail},
 };
 
-/// The built-in network's two halves: profile and model.
-const BUILT_IN: Option<(&str, &[u8])> = None;
+// The built-in network's two halves: a client needs the first, a server both.
+const PROFILE: &str = include_str!("../../models/lenet5/profile.json");
+const MODEL: &[u8] = include_bytes!("../../models/lenet5/model.safetensors");
 
 /// What a client knows of the network that `named` names: a profile file, a
 /// folder with one, or without a name the built-in network.
 pub(crate) fn profile(named: Option<&Path>, console: &Console) -> CliResult<Profile> {
     let profile = match named {
         Some(path) => load_profile(path).explain()?,
-        None => built_in_profile()?.0,
+        None => built_in_profile()?,
     };
     say(named, &profile, console);
     Ok(profile)
@@ -56,20 +57,16 @@ pub(crate) fn network(named: Option<&Path>, console: &Console) -> CliResult<Netw
     let network = match named {
         Some(path) => load_network(path).explain()?,
         None => {
-            let (profile, model) = built_in_profile()?;
-            model_from_bytes(model, &profile).about("the built-in model")?
+            let profile = built_in_profile()?;
+            model_from_bytes(MODEL, &profile).about("the built-in model")?
         }
     };
     say(named, network.profile(), console);
     Ok(network)
 }
 
-fn built_in_profile() -> CliResult<(Profile, &'static [u8])> {
-    let Some((profile, model)) = BUILT_IN else {
-        bail!("no network is built in; name one with --network");
-    };
-    let profile = Profile::from_json(profile).about("the built-in profile")?;
-    Ok((profile, model))
+fn built_in_profile() -> CliResult<Profile> {
+    Profile::from_json(PROFILE).about("the built-in profile")
 }
 
 fn say(named: Option<&Path>, profile: &Profile, console: &Console) {
