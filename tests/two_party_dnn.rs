@@ -38,25 +38,14 @@ fn parties(seed: u64) -> Parties {
     }
 }
 
-/// All exchanges, every message through its bytes.
 fn classify(parties: &mut Parties, images: &[Vec<i64>], layout: LayoutChoice) -> Vec<Vec<i64>> {
-    let Parties {
-        client,
-        server,
-        rng,
-        ..
-    } = parties;
-    let mut query = client.query(images, layout, rng).expect("a query");
-    loop {
-        let received = server.read(&query.to_bytes()).expect("the query reads");
-        let answer = server.answer(&received, rng).expect("an answer");
-        let reply = Reply::from_bytes(&answer.reply.to_bytes()).expect("the reply reads");
-        assert_eq!(reply.header().query_id, query.header().query_id);
-        match client.receive(&reply, rng).expect("the reply opens") {
-            Step::Next(next) => query = next,
-            Step::Done(logits) => return logits,
-        }
-    }
+    common::classify::classify(
+        &parties.client,
+        &parties.server,
+        images,
+        layout,
+        &mut parties.rng,
+    )
 }
 
 fn check(count: usize, layout: LayoutChoice) {
