@@ -87,3 +87,49 @@ pub(crate) fn lines(answers: &[Answer], logits: bool) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{InputSpec, Shape};
+
+    fn profile(labels: &[&str]) -> Profile {
+        let input = InputSpec {
+            shape: Shape::vector(1),
+            min: 0,
+            max: 1,
+        };
+        let labels = labels.iter().map(ToString::to_string).collect();
+        Profile::new("test", input, Vec::new(), labels, 0.5)
+    }
+
+    #[test]
+    fn the_margin_is_to_the_second_best() {
+        let answer = Answer::new(&profile(&["a", "b", "c"]), "x", &[-4, 10, 6]);
+        assert_eq!((answer.label.as_str(), answer.class), ("b", 1));
+        assert_eq!(answer.margin, 2.0);
+        assert!(answer.probability() > 0.8);
+    }
+
+    #[test]
+    fn equal_logits_have_no_margin() {
+        let answer = Answer::new(&profile(&["a", "b"]), "x", &[7, 7]);
+        assert_eq!((answer.class, answer.margin), (0, 0.0));
+    }
+
+    #[test]
+    fn one_class_has_no_second() {
+        let answer = Answer::new(&profile(&["a"]), "x", &[7]);
+        assert_eq!((answer.margin, answer.probability()), (0.0, 1.0));
+    }
+
+    #[test]
+    fn one_label_stands_alone_and_several_behind_their_names() {
+        let profile = profile(&["a", "b"]);
+        let names = ["x\ty".to_string(), "z".to_string()];
+        let answers = Answer::all(&profile, &names, &[vec![1, 2], vec![3, -1]]);
+        assert_eq!(lines(&answers[..1], false), "b");
+        assert_eq!(lines(&answers[1..], true), "a\t3 -1");
+        assert_eq!(lines(&answers, false), "x y\tb\nz\ta");
+    }
+}

@@ -1,0 +1,140 @@
+//! Whose turn it is, waiting, and the client's own files.
+
+use super::*;
+
+fn session(names: &[&str]) -> (tempfile::TempDir, Session) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in names {
+        fs::write(folder.path().join(name), b"").expect("the folder is writable");
+    }
+    let session = Session::at(folder.path());
+    (folder, session)
+}
+
+#[test]
+fn highest_number_tells_whose_turn_it_is() {
+    for (names, at_server, at_client) in [
+        (&[][..], Err(1), Err(1)),
+        (&["1-query.pdnn"], Ok(1), Err(1)),
+        (&["1-query.pdnn", "1-reply.pdnn"], Err(2), Ok(1)),
+        (
+            &["1-query.pdnn", "1-reply.pdnn", "2-query.pdnn"],
+            Ok(2),
+            Err(2),
+        ),
+        // Earlier files may have been cleared away.
+        (&["10-query.pdnn", "9-reply.pdnn"], Ok(10), Err(10)),
+    ] {
+        let (_folder, session) = session(names);
+        assert_eq!(session.ready(Side::Server).unwrap(), at_server, "{names:?}");
+        assert_eq!(session.ready(Side::Client).unwrap(), at_client, "{names:?}");
+    }
+}
+
+#[test]
+fn other_files_do_not_count() {
+    let (_folder, session) = session(&[
+        "01-query.pdnn",
+        "+2-query.pdnn",
+        "0-query.pdnn",
+        "query.pdnn",
+        "-query.pdnn",
+        "3-query.pdnn.tmp",
+        "99999999999999999999999-query.pdnn",
+        "notes.txt",
+    ]);
+    assert_eq!(session.highest().unwrap(), (0, 0));
+}
+
+#[test]
+fn looking_once_says_what_is_missing() {
+    let (_folder, session) = session(&["1-query.pdnn"]);
+    let error = session.next(Side::Client, Wait::No).unwrap_err();
+    assert!(error.to_string().contains("1-reply.pdnn"), "{error}");
+    assert!(error.to_string().contains("--follow"), "{error}");
+}
+
+#[test]
+fn waiting_ends_in_time() {
+    let (_folder, session) = session(&[]);
+    let wait = Wait::AtMost(Duration::from_millis(120));
+    let error = session.next(Side::Server, wait).unwrap_err();
+    assert!(matches!(error, SessionError::TimedOut { .. }), "{error}");
+}
+
+#[test]
+fn waiting_sees_a_file_that_comes() {
+    let (folder, session) = session(&[]);
+    let path = folder.path().join("1-query.pdnn");
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        fs::write(path, b"").expect("the folder is writable");
+    });
+    let wait = Wait::AtMost(Duration::from_secs(60));
+    assert_eq!(session.next(Side::Server, wait).unwrap(), 1);
+    writer.join().expect("the writer ends");
+}
+
+#[test]
+fn undoing_a_start_removes_its_own_files_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join(PROFILE), b"x").expect("the folder is writable");
+    fs::write(folder.path().join("other"), b"x").expect("the folder is writable");
+    remove(folder.path(), [PROFILE, RECORD].into_iter());
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .expect("readable")
+        .map(|entry| entry.expect("readable").file_name())
+        .collect();
+    assert_eq!(left, ["other"]);
+}
+
+#[test]
+fn a_message_that_still_grows_is_waited_for() {
+    let (folder, session) = session(&[]);
+    let path = folder.path().join("1-query.pdnn");
+    fs::write(&path, b"ha").expect("the folder is writable");
+    let growing = path.clone();
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        fs::write(growing, b"half").expect("the folder is writable");
+    });
+    let whole = |path: &Path| match fs::read(path).expect("it is there").as_slice() {
+        b"half" => Ok(()),
+        other => Err(other.len()),
+    };
+    assert_eq!(session.read(&path, Wait::No, whole), Err(2));
+    let wait = Wait::AtMost(Duration::from_secs(60));
+    assert_eq!(session.read(&path, wait, whole), Ok(()));
+    writer.join().expect("the writer ends");
+    fs::write(&path, b"hal").expect("the folder is writable");
+    assert_eq!(session.read(&path, wait, whole), Err(3));
+}
+
+#[test]
+fn record_of_another_version_is_refused() {
+    let (folder, session) = session(&[]);
+    let record = r#"{"format_version": 2, "query_id": "00", "images": []}"#;
+    fs::write(folder.path().join(RECORD), record).expect("the folder is writable");
+    let error = session.record().unwrap_err().to_string();
+    assert!(error.contains("format version 2, expected 1"), "{error}");
+}
+
+#[test]
+fn truncated_record_is_refused() {
+    let (folder, session) = session(&[]);
+    fs::write(folder.path().join(RECORD), "{\"format_ver").expect("the folder is writable");
+    assert!(matches!(
+        session.record().unwrap_err(),
+        SessionError::Record { .. }
+    ));
+}
+
+#[test]
+fn folder_without_a_session_is_named() {
+    let (folder, session) = session(&[]);
+    let error = session.record().unwrap_err().to_string();
+    assert!(
+        error.contains(&folder.path().display().to_string()),
+        "{error}"
+    );
+}

@@ -1,0 +1,9 @@
+//! What a person does with the program, one process a step.
+
+mod evaluate;
+mod exchange;
+mod place;
+mod safety;
+mod sessions;
+#[path = "../common/tiny.rs"]
+mod tiny;
