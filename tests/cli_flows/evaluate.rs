@@ -96,3 +96,31 @@ fn evaluate_reads_labels_from_file_names() {
     );
     assert_eq!((&said["images"], &said["right"]), (&3.into(), &3.into()));
 }
+
+/// The digits that the project drew, without a word about the network.
+#[test]
+fn the_built_in_network_reads_the_sample_digits() {
+    let place = Place::with_key();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+    let said = place.json(&["evaluate", "--data", sample, "--json"]);
+    assert!(said["images"].as_u64() >= Some(20), "{said}");
+    assert_eq!(said["right"], said["images"], "{said}");
+    let seven = format!("{sample}/7-a.png");
+    let said = place.json(&["run", "--key", "alice.key.json", &seven, "--json"]);
+    assert_eq!(said["images"][0]["label"], "7");
+    // The same over files.
+    place.ok(&[
+        "encrypt",
+        "--key",
+        "alice.pub.json",
+        &seven,
+        "--session",
+        "s",
+    ]);
+    let mut label = String::new();
+    while label.is_empty() {
+        place.ok(&["infer", "--session", "s"]);
+        label = place.ok(&["decrypt", "--key", "alice.key.json", "--session", "s"]);
+    }
+    assert_eq!(label, "7\n");
+}
