@@ -130,3 +130,26 @@ pub(crate) fn run(_: Args, _: &Console) -> CliResult {
          cargo install --path . --features train"
     );
 }
+
+#[cfg(all(test, not(feature = "train")))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::error::CliError;
+
+    #[derive(Parser)]
+    struct Wrapped {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn without_the_feature_it_says_how_to_build_it_in() {
+        let args = Wrapped::parse_from(["train", "--out", "o"]).args;
+        match run(args, &Console::new(false, true, false)) {
+            Err(CliError::Message(text)) => assert!(text.contains("--features train"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Accuracy, Augment, TrainOptions, Trained};
-use crate::network::{Linear, Network};
+use crate::network::Network;
 
 /// Everything that the card of a trained network says; `Display` writes it as
 /// Markdown.
@@ -156,9 +156,7 @@ fn layers(f: &mut Formatter<'_>, network: &Network) -> fmt::Result {
          |---|---|---|---|---|---|---|"
     )?;
     for (stage, weights) in network.profile().stages.iter().zip(network.layers()) {
-        let shape = match stage.linear {
-            Linear::Conv { .. } | Linear::Dense { .. } => stage.linear.weight_shape(),
-        };
+        let shape = stage.linear.weight_shape();
         let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
         let then: Vec<&str> = stage.then.iter().map(|op| op.name()).collect();
         writeln!(

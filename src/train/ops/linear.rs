@@ -6,10 +6,12 @@ use candle_core::{
 
 use super::{elements, with_elements};
 
-/// Products in one matrix multiplication. The images of a batch are taken in
-/// chunks below this bound, so that the columns of a chunk stay in the
-/// second-level cache and the multiplication does not start threads of its
-/// own (whole shards of a batch already run in parallel).
+/// Products in one matrix multiplication, about. The images of a batch are
+/// taken in chunks: small enough for the columns of a chunk to stay in the
+/// cache, large enough for few calls, because each one makes candle count the
+/// machine's cores anew, which takes longer than multiplying a single image.
+/// Another value adds in another order: the same seed then gives another
+/// network.
 const PRODUCTS_PER_CHUNK: usize = 2_000_000;
 
 /// A convolution `[C, N, H, W] → [O, N, H', W']` with weights `[O, C, KH, KW]`
