@@ -224,23 +224,12 @@ impl Comb {
     ) {
         let mut wanted = vec![0; K::LANES];
         for (lane, w) in wanted[..count].iter_mut().enumerate() {
-            *w = at(lane);
+            *w = at(lane) as u64;
         }
-        let mut masks = vec![0; K::LANES];
-        let mut candidate = core.k.block();
-        for d in 0..1 << self.shape.teeth {
-            core.k.gather(
-                &mut candidate,
-                &[self.tables.row((j << self.shape.teeth) + d)],
-            );
-            for (mask, w) in masks.iter_mut().zip(&wanted) {
-                let equal = ((d ^ w) as u64).wrapping_sub(1) >> 63;
-                *mask = equal.wrapping_neg();
-            }
-            core.k.select(into, &candidate, &masks);
-        }
+        let (teeth, stride) = (self.shape.teeth, core.stride());
+        let table = &self.tables.rows[(j << teeth) * stride..((j + 1) << teeth) * stride];
+        core.k.pick_row(into, table, &wanted);
         wanted.zeroize();
-        masks.zeroize();
     }
 }
 

@@ -78,14 +78,8 @@ impl<K: Lanes> Core<K> {
                 acc.clone_from(&table[0]);
                 for i in (0..windows).rev() {
                     let digit = bits_at(exp, i * w, w);
-                    for (d, candidate) in table.iter().enumerate() {
-                        let equal = ((d ^ digit) as u64).wrapping_sub(1) >> 63;
-                        self.k.select(
-                            entry,
-                            candidate,
-                            &[equal.wrapping_neg(); MAX_LANES][..K::LANES],
-                        );
-                    }
+                    let wanted = &[digit as u64; MAX_LANES][..K::LANES];
+                    self.k.pick(entry, table, wanted);
                     if i + 1 == windows {
                         acc.clone_from(entry);
                         continue;

@@ -152,4 +152,35 @@ pub(super) trait Lanes: Send + Sync {
     /// Replaces lane i of `a` by lane i of `b` where `masks[i]` is all ones,
     /// and keeps it where it is 0. `masks` has `LANES` entries.
     fn select(&self, a: &mut Self::Block, b: &Self::Block, masks: &[u64]);
+    /// Lane i of `a` becomes lane i of `table[wanted[i]]`, after reading the
+    /// whole table. `wanted` has `LANES` entries.
+    fn pick(&self, a: &mut Self::Block, table: &[Self::Block], wanted: &[u64]) {
+        let mut masks = vec![0; Self::LANES];
+        for (d, candidate) in table.iter().enumerate() {
+            equal_masks(d as u64, wanted, &mut masks);
+            self.select(a, candidate, &masks);
+        }
+        masks.zeroize();
+    }
+    /// Lane i of `a` becomes row `wanted[i]` of `rows`, after reading all of
+    /// them.
+    fn pick_row(&self, a: &mut Self::Block, rows: &[u64], wanted: &[u64]) {
+        let mut masks = vec![0; Self::LANES];
+        let mut candidate = self.block();
+        for (d, row) in rows.chunks(2 * self.words()).enumerate() {
+            self.gather(&mut candidate, &[row]);
+            equal_masks(d as u64, wanted, &mut masks);
+            self.select(a, &candidate, &masks);
+        }
+        masks.zeroize();
+        candidate.zeroize();
+    }
+}
+
+/// All ones where `wanted` is `d`, 0 elsewhere; without a branch.
+fn equal_masks(d: u64, wanted: &[u64], masks: &mut [u64]) {
+    for (mask, w) in masks.iter_mut().zip(wanted) {
+        let differ = (d ^ w) | (d ^ w).wrapping_neg();
+        *mask = (differ >> 63).wrapping_sub(1);
+    }
 }

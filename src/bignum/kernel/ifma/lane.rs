@@ -112,3 +112,37 @@ macro_rules! load_tile {
     }};
 }
 pub(super) use load_tile;
+
+/// acc[i + j] += a[i]·a[j] for i < j.
+macro_rules! cross_products {
+    ($acc:ident, $a:ident) => {
+        each!(I => each!(J => if I < J {
+            $acc[I + J] = _mm512_madd52lo_epu64($acc[I + J], $a[I], $a[J]);
+        }));
+        each!(I => each!(J => if I < J {
+            $acc[I + J + 1] = _mm512_madd52hi_epu64($acc[I + J + 1], $a[I], $a[J]);
+        }));
+    };
+}
+pub(super) use cross_products;
+
+/// acc[2i] += a[i]².
+macro_rules! squares {
+    ($acc:ident, $a:expr) => {
+        each!(I => {
+            let limb = $a[I].get();
+            $acc[2 * I] = _mm512_madd52lo_epu64($acc[2 * I], limb, limb);
+            $acc[2 * I + 1] = _mm512_madd52hi_epu64($acc[2 * I + 1], limb, limb);
+        });
+    };
+}
+pub(super) use squares;
+
+/// acc ← 2·acc.
+macro_rules! double {
+    ($acc:ident) => {
+        each!(L => $acc[L] = _mm512_add_epi64($acc[L], $acc[L]));
+        each!(L => $acc[TILE + L] = _mm512_add_epi64($acc[TILE + L], $acc[TILE + L]));
+    };
+}
+pub(super) use double;

@@ -24,7 +24,9 @@
 //! numbers are.
 
 mod add;
+mod direct;
 mod lane;
+mod pick;
 mod product;
 mod reduce;
 mod rows;
@@ -40,6 +42,11 @@ use self::{
     product::{Digit, MAX_TILES, Sum, pairs},
 };
 use super::{Lanes, limbs::negative_inverse};
+
+/// Fewest tiles of a digit for which Karatsuba's trick saves time in a product,
+/// and in a square.
+const KARATSUBA_PRODUCT: usize = 3;
+const KARATSUBA_SQUARE: usize = 4;
 
 /// Bits that R has more than 64h, at least.
 const SPARE: usize = 6;
@@ -216,7 +223,19 @@ impl Lanes for Ifma {
     fn select(&self, a: &mut Block, b: &Block, masks: &[u64]) {
         let masks = masks.first_chunk().expect("a mask for each lane");
         // SAFETY: `Ifma::new` found AVX-512F.
-        unsafe { select(a.0.as_flattened_mut(), b.0.as_flattened(), masks) };
+        unsafe { pick::select(a.0.as_flattened_mut(), b.0.as_flattened(), masks) };
+    }
+
+    fn pick(&self, a: &mut Block, table: &[Block], wanted: &[u64]) {
+        let wanted = wanted.first_chunk().expect("an index for each lane");
+        // SAFETY: `Ifma::new` found AVX-512F.
+        unsafe { pick::pick(&mut a.0, table, wanted) };
+    }
+
+    fn pick_row(&self, a: &mut Block, rows: &[u64], wanted: &[u64]) {
+        let wanted = wanted.first_chunk().expect("an index for each lane");
+        // SAFETY: `Ifma::new` found AVX-512F.
+        unsafe { pick::pick_row(&mut a.0, rows, wanted) };
     }
 }
 
@@ -234,7 +253,10 @@ impl Ifma {
 
         let (x0, x1) = x.split_at_mut(t);
         let (y0, y1) = y.split_at(t);
-        {
+        if t < KARATSUBA_PRODUCT {
+            direct::multiply([(&*x0, y0)], columns);
+            direct::multiply([(&*x0, y1), (&*x1, y0)], cross);
+        } else {
             let (x0, x1) = (Digit::new(x0, sx0), Digit::new(x1, sx1));
             let (y0, y1) = (Digit::new(y0, sy0), Digit::new(y1, sy1));
             product::multiply::<1, 0>([(x0, y0)], diagonal, columns);
@@ -253,7 +275,13 @@ impl Ifma {
         let (s0, s1) = scratch.sums[..2 * pairs(t)].split_at_mut(pairs(t));
 
         let (x0, x1) = x.split_at_mut(t);
-        {
+        if t < KARATSUBA_SQUARE {
+            direct::square(x0, columns);
+            direct::multiply([(&*x0, &*x1)], cross);
+            for c in cross.as_flattened_mut() {
+                c.set(_mm512_slli_epi64::<1>(c.get()));
+            }
+        } else {
             let (x0, x1) = (Digit::new(x0, s0), Digit::new(x1, s1));
             product::square(x0, diagonal, columns);
             product::multiply::<1, 1>([(x0, x1)], diagonal, cross);
@@ -276,14 +304,5 @@ impl Ifma {
             c.set(_mm512_sub_epi64(c.get(), q.get()));
         }
         reduce::reduce(cross, &self.m, &self.k0, q, z1);
-    }
-}
-
-/// a ← b in the lanes whose mask is not 0.
-#[target_feature(enable = "avx512f")]
-fn select(a: &mut [Lane], b: &[Lane], masks: &[u64; 8]) {
-    let chosen = lane::nonzero(Lane(*masks).get());
-    for (a, b) in a.iter_mut().zip(b) {
-        a.set(_mm512_mask_mov_epi64(a.get(), chosen, b.get()));
     }
 }
