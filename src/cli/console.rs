@@ -126,11 +126,10 @@ impl Console {
     /// A progress bar called `what`, with the time left; its length comes with
     /// the first report. Gone when dropped.
     pub(crate) fn progress(&self, what: &str) -> Bar {
-        let style =
-            ProgressStyle::with_template("{msg} [{bar:32}] {human_pos}/{human_len}, {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("=> ");
-        self.bar(ProgressBar::new(0).with_style(style), what)
+        let style = ProgressStyle::with_template("{msg} [{bar:32}] {percent} %, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        self.bar(ProgressBar::no_length().with_style(style), what)
     }
 
     /// A spinner for work whose length is not known.

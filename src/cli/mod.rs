@@ -37,6 +37,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::bignum::KernelKind;
+
 use console::Console;
 use error::{CliError, CliResult};
 
@@ -140,6 +142,11 @@ pub fn main() -> ExitCode {
     // clap prints usage errors itself and exits with code 2.
     let cli = Cli::parse();
     let console = Console::new(cli.global.json, cli.global.quiet, cli.global.debug);
+    match KernelKind::chosen() {
+        Ok(kernel) => console.debug(&format!("arithmetic: {} kernel", kernel.name())),
+        // Whatever computes will say so itself; the rest can do without.
+        Err(e) => console.debug(&e.to_string()),
+    }
     let outcome = interrupt::install().and_then(|()| cli.command.run(&console));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
