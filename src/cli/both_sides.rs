@@ -6,7 +6,7 @@ use std::time::Instant;
 use rand::CryptoRng;
 
 use crate::{
-    protocol::two_party_dnn::{Client, LayoutChoice, ProtocolError, Query, Reply, Server},
+    protocol::two_party_dnn::{Client, LayoutChoice, ProtocolError, Reply, Server},
     report::{RunCost, StageCost},
 };
 
@@ -61,7 +61,7 @@ impl BothSides {
             cost.encrypt_ms = clock.lap();
 
             // The server has the message's bytes and its model, nothing else.
-            let answer = self.server.answer(&Query::from_bytes(&up)?, rng)?;
+            let answer = self.server.answer(&self.server.read(&up)?, rng)?;
             drop(up);
             let down = answer.reply.to_bytes();
             cost.ciphertexts_down = answer.reply.ciphertexts() as u64;

@@ -19,6 +19,7 @@ use super::{
     both_sides::BothSides,
     console::Console,
     error::{CliError, CliResult, Explain, bail},
+    floats::Floats,
     images::Source,
     network,
     options::{Layout, ModelOption, Polarity},
@@ -78,6 +79,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = CHUNK)]
     chunk: usize,
 
+    /// Classify with the floats of a checkpoint that `pdnn train` kept, to see what quantisation
+    /// costs (a program built with training).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["encrypted", "csv"])]
+    float: Option<PathBuf>,
+
     /// Write one row for each image into this CSV file: image, truth, label, differs, logits.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -128,6 +134,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         console,
     )?;
     images.check_labels(profile.labels.len())?;
+    if let Some(path) = &args.float {
+        return floats(path, images, profile.labels, console);
+    }
     let mut rows = match &args.csv {
         Some(path) => Some(Rows::new(path)?),
         None => None,
@@ -201,6 +210,34 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         return Err(CliError::Reported);
     }
     Ok(())
+}
+
+/// Evaluates the float network of the checkpoint at `path`.
+fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Console) -> CliResult {
+    let network = Floats::open(path)?;
+    let mut confusion = Confusion::new(labels);
+    let (all, started) = (images.count(), Instant::now());
+    let bar = console.progress("classifying in floats");
+    let mut done = 0;
+    while let Some(chunk) = images.next(CHUNK) {
+        let classes = network.classify(&chunk.values)?;
+        for (truth, class) in chunk.labels.iter().zip(classes) {
+            confusion.record(*truth, class);
+        }
+        done += chunk.values.len();
+        bar.units()(done, all);
+    }
+    drop(bar);
+    let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+    let evaluation = Evaluation {
+        network: format!("{} (floats)", path.display()),
+        images: done,
+        confusion,
+        elapsed_ms,
+        images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
+        encrypted: None,
+    };
+    console.result(&evaluation, || text(&evaluation, None))
 }
 
 /// Both sides, and how long the key took if it was made for them.

@@ -18,6 +18,7 @@ mod decrypt;
 mod encrypt;
 mod error;
 mod evaluate;
+mod floats;
 mod images;
 mod infer;
 mod inspect;

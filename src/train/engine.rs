@@ -19,7 +19,7 @@ use crate::network::{Network, argmax};
 
 /// Images whose gradients are computed together by one thread. Fixed, so
 /// that the order of additions does not depend on the number of threads.
-const SHARD: usize = 32;
+pub(super) const SHARD: usize = 32;
 
 /// Number of the pseudo-image whose generator shuffles an epoch.
 const SHUFFLE: usize = usize::MAX;

@@ -20,6 +20,7 @@ mod data;
 mod engine;
 mod error;
 mod export;
+mod float;
 mod model;
 mod ops;
 mod optimise;
@@ -37,6 +38,7 @@ pub use augment::Augment;
 pub use card::Card;
 pub use data::{Examples, load_examples};
 pub use error::TrainError;
+pub use float::FloatNetwork;
 pub use options::TrainOptions;
 pub use topology::{Layer, TOPOLOGIES, Topology};
 

@@ -1,0 +1,75 @@
+//! The float network of a checkpoint: what the integers are compared with.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::{
+    Topology, TrainError,
+    checkpoint::restore,
+    engine::SHARD,
+    export::WHITE,
+    model::{Bits, Model},
+};
+use crate::file::checkpoint::Checkpoint;
+
+/// A trained network before it was quantised.
+pub struct FloatNetwork {
+    model: Model,
+    /// Channels, height and width.
+    input: (usize, usize, usize),
+}
+
+impl FloatNetwork {
+    /// The float network that `pdnn train --checkpoint` kept.
+    ///
+    /// # Errors
+    /// A checkpoint of an unknown topology, or without its parameters.
+    pub fn restore(checkpoint: &Checkpoint) -> Result<FloatNetwork, TrainError> {
+        let name = checkpoint.about.get("topology").map_or("", String::as_str);
+        let topology = Topology::named(name)?;
+        // Of the float network nothing depends on the bits.
+        let bits = Bits {
+            weights: 8,
+            activations: 8,
+        };
+        let (model, _) = restore(checkpoint, name, topology.blocks()?, bits)?;
+        Ok(FloatNetwork {
+            model,
+            input: topology.input,
+        })
+    }
+
+    /// Height and width of an image.
+    pub fn image_size(&self) -> (usize, usize) {
+        (self.input.1, self.input.2)
+    }
+
+    /// The class of every image (flat, values 0 to 255): the lowest index of
+    /// its largest logit.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensor`] for an image of another size.
+    pub fn classify(&self, images: &[Vec<i64>]) -> Result<Vec<usize>, TrainError> {
+        let leaves = self.model.leaves()?;
+        let of_shard = |shard: &[Vec<i64>]| -> Result<Vec<usize>, TrainError> {
+            let values: Vec<f32> = shard.iter().flatten().map(|&v| v as f32 / WHITE).collect();
+            let shape = (1, shard.len(), self.input.1, self.input.2);
+            let images = Tensor::from_vec(values, shape, &Device::Cpu)?;
+            let logits = self.model.forward(&leaves, &images)?;
+            let rows = logits.flatten_all()?.to_vec1::<f32>()?;
+            // A row a class, a column an image.
+            let class_of = |image: usize| {
+                let column = rows[image..].iter().step_by(shard.len()).enumerate();
+                column.fold((0, f32::NEG_INFINITY), |best, (class, &logit)| {
+                    if logit > best.1 { (class, logit) } else { best }
+                })
+            };
+            Ok((0..shard.len()).map(|image| class_of(image).0).collect())
+        };
+        let shards: Vec<Vec<usize>> = images
+            .par_chunks(SHARD)
+            .map(of_shard)
+            .collect::<Result<_, _>>()?;
+        Ok(shards.concat())
+    }
+}
