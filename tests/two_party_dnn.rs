@@ -119,19 +119,65 @@ fn one_image_goes_by_taps_and_many_by_slots() {
     }
 }
 
+/// Rows of ciphertexts, and which of them two messages have in common.
+fn equal_rows(kind: Kind, first: &[u8], second: &[u8]) -> (usize, usize) {
+    let rows = |bytes: &[u8]| {
+        let container = pdnn::file::Container::from_bytes(bytes, kind).expect("well formed");
+        let tensor = &container.tensors[0];
+        let rows = tensor.data.chunks(tensor.shape[1]);
+        rows.map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let (first, second) = (rows(first), rows(second));
+    assert_eq!(first.len(), second.len());
+    let equal = first.iter().filter(|row| second.contains(row)).count();
+    (first.len(), equal)
+}
+
+/// In every layer and packing, for few ciphertexts and for many: no ciphertext
+/// of a query or a reply comes again when the same is asked again.
 #[test]
-fn the_same_image_never_gives_the_same_ciphertexts() {
-    let mut parties = parties(9);
-    let image = images(&parties.network, 1, &mut parties.rng);
-    let rng = &mut parties.rng;
-    let first = parties.client.query(&image, LayoutChoice::Auto, rng);
-    let first = first.expect("a query").to_bytes();
-    let query = parties.client.query(&image, LayoutChoice::Auto, rng);
-    let query = query.expect("a query");
-    assert_ne!(first, query.to_bytes());
-    let reply = parties.server.answer(&query, rng).expect("an answer");
-    let again = parties.server.answer(&query, rng).expect("an answer");
-    assert_ne!(reply.reply.to_bytes(), again.reply.to_bytes());
+fn every_ciphertext_is_fresh() {
+    for (count, layout) in [
+        (1, LayoutChoice::Latency),
+        (1, LayoutChoice::Throughput),
+        (9, LayoutChoice::Latency),
+    ] {
+        let mut parties = parties(9);
+        let images = images(&parties.network, count, &mut parties.rng);
+        let Parties {
+            client,
+            server,
+            rng,
+            ..
+        } = &mut parties;
+        let mut query = client.query(&images, layout, rng).expect("a query");
+        let again = client.query(&images, layout, rng).expect("a query");
+        let (rows, equal) = equal_rows(Kind::QUERY, &query.to_bytes(), &again.to_bytes());
+        assert!(
+            rows > 0 && equal == 0,
+            "{equal} of {rows} ciphertexts again"
+        );
+        loop {
+            let reply = server.answer(&query, rng).expect("an answer").reply;
+            let again = server.answer(&query, rng).expect("an answer").reply;
+            let (rows, equal) = equal_rows(Kind::REPLY, &reply.to_bytes(), &again.to_bytes());
+            assert!(
+                rows > 0 && equal == 0,
+                "{equal} of {rows} ciphertexts again"
+            );
+            let opened = client.open(&reply).expect("an honest reply");
+            if opened.logits(client).is_some() {
+                break;
+            }
+            query = client.seal(&opened, rng).expect("a query");
+            let again = client.seal(&opened, rng).expect("a query");
+            let (rows, equal) = equal_rows(Kind::QUERY, &query.to_bytes(), &again.to_bytes());
+            assert!(
+                rows > 0 && equal == 0,
+                "{equal} of {rows} ciphertexts again"
+            );
+        }
+    }
 }
 
 fn first_query(parties: &mut Parties) -> Query {
@@ -160,6 +206,98 @@ fn a_query_with_too_many_images_is_refused() {
         &mut parties.rng,
     );
     assert!(matches!(refused, Err(ProtocolError::TooManyImages(4097))));
+}
+
+#[test]
+fn a_message_that_would_be_too_large_is_refused() {
+    let network = pdnn::file::load_network(
+        &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lenet5"),
+    )
+    .expect("the committed model");
+    let mut rng = ChaCha20Rng::seed_from_u64(10);
+    let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a key");
+    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+    let images = vec![vec![0; 784]; 4096];
+    let refused = client.query(&images, LayoutChoice::Latency, &mut rng);
+    assert!(matches!(refused, Err(ProtocolError::TooLarge { .. })));
+}
+
+/// A network whose first layer's results are narrower than its inputs.
+#[test]
+fn inputs_wider_than_the_results_keep_their_slots() {
+    use pdnn::network::{InputSpec, Linear, Op, Profile, Range, Shape, Stage, Weights};
+
+    let stage = Stage {
+        name: "only".into(),
+        linear: Linear::Dense {
+            inputs: 2,
+            outputs: 2,
+        },
+        range: Range::new(0, 0),
+        then: vec![],
+    };
+    let input = |min| InputSpec {
+        shape: Shape::vector(2),
+        min,
+        max: 255,
+    };
+    let profile = |min| {
+        let labels = vec!["a".into(), "b".into()];
+        Profile::new("narrow", input(min), vec![stage.clone()], labels, 1.0)
+    };
+    let weights = Weights {
+        weights: vec![1, 0, 0, -1],
+        bias: vec![-128, 127],
+    };
+    let network = Network::new(profile(0), vec![weights.clone()]).expect("sound");
+    let mut rng = ChaCha20Rng::seed_from_u64(30);
+    let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a key");
+    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+    let server = Server::new(network.clone());
+    let images = vec![vec![0, 255], vec![255, 0], vec![7, 8]];
+    for layout in [LayoutChoice::Latency, LayoutChoice::Throughput] {
+        let logits = common::classify::classify(&client, &server, &images, layout, &mut rng);
+        assert_eq!(logits, network.forward_all(&images));
+    }
+
+    // A bias outside the range of the results, because an input is never 0.
+    let first = Stage {
+        then: vec![Op::Requantise {
+            multipliers: vec![1],
+            shift: 1,
+            min: 0,
+            max: 127,
+        }],
+        ..stage.clone()
+    };
+    let constant = Weights {
+        weights: vec![0, 0, 0, 1],
+        bias: vec![200, 0],
+    };
+    let second = Stage {
+        name: "second".into(),
+        ..stage.clone()
+    };
+    let weights_of_second = Weights {
+        weights: vec![100, 0, 0, 1],
+        bias: vec![-10_000, 0],
+    };
+    let labels = vec!["a".into(), "b".into()];
+    let shifted = Profile::new("shifted", input(0), vec![first, second], labels, 1.0);
+    let shifted = Network::new(shifted, vec![constant, weights_of_second]).expect("sound");
+    let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a key");
+    let owner = Client::new(shifted.profile().clone(), ClientKeys::Owner(key));
+    let server = Server::new(shifted.clone());
+    let logits =
+        common::classify::classify(&owner, &server, &images, LayoutChoice::Latency, &mut rng);
+    assert_eq!(logits, shifted.forward_all(&images));
+
+    // Slots without a value hold 0: a layer that does not take it is refused.
+    let network = Network::new(profile(1), vec![weights]).expect("sound");
+    let public = ClientKeys::Public(client.public_key().clone());
+    let client = Client::new(network.profile().clone(), public);
+    let refused = client.query(&[vec![1, 2]], LayoutChoice::Auto, &mut rng);
+    assert!(matches!(refused, Err(ProtocolError::NoZero { .. })));
 }
 
 #[test]

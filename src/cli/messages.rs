@@ -16,7 +16,7 @@ use crate::{
     },
     protocol::{
         session::Written,
-        two_party_dnn::{Client, Header, Query, Reply},
+        two_party_dnn::{Client, Header, MAX_MESSAGE, Query, Reply},
     },
     report::{count, size},
 };
@@ -34,9 +34,8 @@ pub(crate) const REPLY: &str = Kind::REPLY.name;
 /// What a message that went to standard output is said to be in.
 const STANDARD_OUTPUT: &str = "standard output";
 
-/// The largest message that is read: far above a query of the most images,
-/// below what would exhaust a machine.
-const MAX_BYTES: u64 = 1 << 31;
+/// The largest message that is read: the most ciphertexts, and a header.
+const MAX_BYTES: u64 = MAX_MESSAGE as u64 + 2 * MAX_HEADER;
 
 /// Reads a whole file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> CliResult<Vec<u8>> {

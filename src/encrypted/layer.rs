@@ -106,10 +106,39 @@ impl Layer {
             groups.len()
         );
         let plan = self.plan(layout, groups.len());
-        let results = inputs.run(&plan.program)?;
-        let bias: Vec<_> = groups
-            .flat_map(|group| layout.pack_bias(group, &self.weights.bias))
-            .collect();
-        Ok((results.add_plain(&bias), plan.counts))
+        let mut results = inputs.run(&plan.program)?;
+        for part in self.bias_parts(layout) {
+            let bias: Vec<_> = groups
+                .clone()
+                .flat_map(|group| layout.pack_bias(group, &part))
+                .collect();
+            results = results.add_plain(&bias);
+        }
+        Ok((results, plan.counts))
+    }
+
+    /// The bias as a sum of parts that fit a slot: nearly always itself. Where
+    /// an input is never 0, a bias may lie outside the range of the results,
+    /// for which the slots are made.
+    fn bias_parts(&self, layout: &StageLayout) -> Vec<Vec<i64>> {
+        let slots = layout.slots();
+        let most = (1i64 << (slots.bits.min(63) - 1)) - 1;
+        let mut rest = self.weights.bias.clone();
+        let mut parts = Vec::new();
+        while rest.iter().any(|&b| b != 0) {
+            let fits = |&b: &i64| {
+                if slots.holds(b) {
+                    b
+                } else {
+                    b.clamp(-most, most)
+                }
+            };
+            let part: Vec<i64> = rest.iter().map(fits).collect();
+            for (b, p) in rest.iter_mut().zip(&part) {
+                *b -= p;
+            }
+            parts.push(part);
+        }
+        parts
     }
 }

@@ -84,19 +84,21 @@ enum Shape {
 }
 
 impl StageLayout {
-    /// The layout of `linear` for `images` images, with slots as wide as
-    /// `range` needs, under a key of `key_bits`.
+    /// The layout of `linear` for `images` images, with slots that hold what is
+    /// in `inputs` and in `range`, under a key of `key_bits`.
     ///
-    /// `None` if not even one slot fits.
+    /// `None` if not even one slot fits, or if `inputs` does not include 0, which
+    /// is what slots without a value hold.
     pub fn new(
         linear: &Linear,
+        inputs: Range,
         range: Range,
         key_bits: u32,
         images: usize,
         packing: Packing,
     ) -> Option<StageLayout> {
-        let slots = SlotLayout::fit(key_bits, range.slot_bits());
-        if slots.slots == 0 || images == 0 {
+        let slots = SlotLayout::fit(key_bits, inputs.union(range).slot_bits());
+        if slots.slots == 0 || images == 0 || !inputs.contains(0) {
             return None;
         }
         let shape = match (packing, linear) {
@@ -360,6 +362,7 @@ mod tests {
     use super::*;
     use crate::network;
 
+    const INPUTS: Range = Range::new(0, 63);
     const RANGE: Range = Range::new(-100, 100);
     const KEY_BITS: u32 = 130;
 
@@ -388,7 +391,7 @@ mod tests {
                     [1, 2, 3, 5, 8, 15, 16, 17, 40]
                         .into_iter()
                         .map(move |images| {
-                            StageLayout::new(&linear, RANGE, KEY_BITS, images, packing)
+                            StageLayout::new(&linear, INPUTS, RANGE, KEY_BITS, images, packing)
                                 .expect("16 slots of 8 bits")
                         })
                 })
@@ -452,8 +455,8 @@ mod tests {
 
     /// A layout of 3 images with 5 outputs a ciphertext, and one good reply.
     fn packed() -> (StageLayout, Vec<i64>, Vec<Vec<i64>>) {
-        let layout =
-            StageLayout::new(&dense(), RANGE, KEY_BITS, 3, Packing::Latency).expect("16 slots");
+        let layout = StageLayout::new(&dense(), INPUTS, RANGE, KEY_BITS, 3, Packing::Latency)
+            .expect("16 slots");
         assert_eq!(layout.shifted_outputs(), Some((5, 24)));
         let values = vec![1; layout.used(0, 0)];
         (layout, values, vec![vec![0; 7]; 3])
@@ -487,10 +490,19 @@ mod tests {
     }
 
     #[test]
+    fn slots_hold_the_inputs_too() {
+        let wide = Range::new(0, 255);
+        let layout = StageLayout::new(&dense(), wide, RANGE, KEY_BITS, 1, Packing::Latency);
+        assert_eq!(layout.expect("slots").slots().bits, 9);
+        let without_0 = Range::new(1, 2);
+        assert!(StageLayout::new(&dense(), without_0, RANGE, 2048, 1, Packing::Latency).is_none());
+    }
+
+    #[test]
     fn a_key_without_room_for_a_slot_has_no_layout() {
-        assert!(StageLayout::new(&dense(), RANGE, 9, 1, Packing::Latency).is_none());
-        assert!(StageLayout::new(&dense(), RANGE, 10, 1, Packing::Latency).is_some());
-        assert!(StageLayout::new(&dense(), RANGE, 2048, 0, Packing::Latency).is_none());
+        assert!(StageLayout::new(&dense(), INPUTS, RANGE, 9, 1, Packing::Latency).is_none());
+        assert!(StageLayout::new(&dense(), INPUTS, RANGE, 10, 1, Packing::Latency).is_some());
+        assert!(StageLayout::new(&dense(), INPUTS, RANGE, 2048, 0, Packing::Latency).is_none());
     }
 
     #[test]
@@ -503,9 +515,11 @@ mod tests {
             padding: 2,
         };
         let range = Range::new(-(1 << 20), (1 << 20) - 1);
-        let one = StageLayout::new(&conv1, range, 2048, 1, Packing::Latency).expect("97 slots");
+        let one =
+            StageLayout::new(&conv1, INPUTS, range, 2048, 1, Packing::Latency).expect("97 slots");
         assert_eq!((one.inputs(), one.outputs()), (25 * 9, 6 * 9));
-        let many = StageLayout::new(&conv1, range, 2048, 97, Packing::Throughput).expect("slots");
+        let many =
+            StageLayout::new(&conv1, INPUTS, range, 2048, 97, Packing::Throughput).expect("slots");
         assert_eq!((many.inputs(), many.outputs()), (784, 4704));
     }
 }

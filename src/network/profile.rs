@@ -219,6 +219,27 @@ impl Profile {
         self.stages[stage].finish(pre_activations)
     }
 
+    /// The range of what stage `stage` takes: of the network's input, or of what
+    /// the client makes of the stage before.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage, or the profile does not pass
+    /// [`Profile::validate`].
+    pub fn input_range(&self, stage: usize) -> Range {
+        let Some(before) = stage.checked_sub(1) else {
+            return self.input.range();
+        };
+        let before = &self.stages[before];
+        before
+            .then
+            .iter()
+            .fold(before.range, |range, op| match op.uniform_bounds(range) {
+                Ok(range) => range,
+                Err(problem) => panic!("{problem}"),
+            })
+    }
+
     /// Checks the length and every value of an input.
     ///
     /// # Errors

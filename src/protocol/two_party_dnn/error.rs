@@ -1,11 +1,13 @@
 //! Why a message was not made, or was refused.
 
 use crate::{
-    encrypted::layout::LayoutError, file::ContainerError, network::NetworkError,
+    encrypted::layout::{LayoutError, Packing},
+    file::ContainerError,
+    network::{NetworkError, Range},
     paillier::PaillierError,
 };
 
-use super::{MAX_IMAGES, PROTOCOL};
+use super::{MAX_IMAGES, MAX_MESSAGE, PROTOCOL};
 
 /// Why a message was not made, or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,30 @@ pub enum ProtocolError {
         key_bits: u32,
         /// Bits of a slot.
         slot_bits: u32,
+    },
+    /// The layer's inputs exclude 0, which slots without a value hold.
+    #[error(
+        "layer {layer:?} takes {inputs}, which excludes 0; networks whose layers do not take 0 are \
+         not supported"
+    )]
+    NoZero {
+        /// The layer's name.
+        layer: String,
+        /// What it takes.
+        inputs: Range,
+    },
+    /// A message would be too large.
+    #[error(
+        "{images} images packed for {packing} make a message of {mebibytes} MiB; expected at most \
+         {} MiB: use fewer images or --layout throughput", MAX_MESSAGE >> 20
+    )]
+    TooLarge {
+        /// Images of the query.
+        images: usize,
+        /// How they are packed.
+        packing: Packing,
+        /// Size of the largest message.
+        mebibytes: usize,
     },
     /// The message was made for another network.
     #[error(

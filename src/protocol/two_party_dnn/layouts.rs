@@ -5,7 +5,7 @@ use crate::{
     network::Profile,
 };
 
-use super::ProtocolError;
+use super::{MAX_MESSAGE, ProtocolError};
 
 /// Which packing a client asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,9 @@ pub struct StageTraffic {
 ///
 /// # Errors
 ///
-/// [`ProtocolError::KeyTooShort`] if not even one slot fits.
+/// [`ProtocolError::KeyTooShort`] if not even one slot fits,
+/// [`ProtocolError::NoZero`] if 0 is no input of the layer,
+/// [`ProtocolError::TooLarge`] if a message would pass [`MAX_MESSAGE`].
 pub(super) fn stage_layout(
     profile: &Profile,
     stage: usize,
@@ -41,20 +43,35 @@ pub(super) fn stage_layout(
     packing: Packing,
 ) -> Result<StageLayout, ProtocolError> {
     let of = &profile.stages[stage];
-    StageLayout::new(&of.linear, of.range, key_bits, images, packing).ok_or_else(|| {
-        ProtocolError::KeyTooShort {
+    let inputs = profile.input_range(stage);
+    if !inputs.contains(0) {
+        return Err(ProtocolError::NoZero {
             layer: of.name.clone(),
-            key_bits,
-            slot_bits: of.range.slot_bits(),
-        }
-    })
+            inputs,
+        });
+    }
+    let layout = StageLayout::new(&of.linear, inputs, of.range, key_bits, images, packing);
+    let layout = layout.ok_or_else(|| ProtocolError::KeyTooShort {
+        layer: of.name.clone(),
+        key_bits,
+        slot_bits: inputs.union(of.range).slot_bits(),
+    })?;
+    let bytes = layout.inputs().max(layout.outputs()) * (key_bits as usize).div_ceil(8) * 2;
+    if bytes > MAX_MESSAGE {
+        return Err(ProtocolError::TooLarge {
+            images,
+            packing,
+            mebibytes: bytes >> 20,
+        });
+    }
+    Ok(layout)
 }
 
 /// What every stage sends for `images` images.
 ///
 /// # Errors
 ///
-/// [`ProtocolError::KeyTooShort`] if a slot of some layer does not fit.
+/// If there is no layout for one of the stages.
 pub fn traffic(
     profile: &Profile,
     key_bits: u32,
@@ -105,9 +122,10 @@ pub(super) fn choose(
         }
         Ok(cost)
     };
-    if cost(Packing::Latency)? <= cost(Packing::Throughput)? {
-        Ok(Packing::Latency)
-    } else {
-        Ok(Packing::Throughput)
+    let throughput = cost(Packing::Throughput)?;
+    match cost(Packing::Latency) {
+        Ok(latency) if latency <= throughput => Ok(Packing::Latency),
+        Ok(_) | Err(ProtocolError::TooLarge { .. }) => Ok(Packing::Throughput),
+        Err(error) => Err(error),
     }
 }

@@ -30,8 +30,9 @@
 //! from its clients.
 //!
 //! Replies are re-randomised by the server with randomness of its own, so that
-//! a client that chose its randomisers cannot read weights out of theirs; that
-//! hides statistically for honestly made keys (see
+//! a client that chose its randomisers cannot read weights out of theirs. For
+//! keys of two large random primes that hides all but the class modulo a small
+//! odd prime dividing p − 1 or q − 1, for about one re-randomiser in ten (see
 //! [`Rerandomiser`](crate::paillier::Rerandomiser)).
 //!
 //! # Malicious parties
@@ -39,9 +40,10 @@
 //! Not covered by the protocol. A malicious client may start at any layer with
 //! any values. A malicious server may return ciphertexts of its making; the
 //! client checks every slot against the layer's exact range, and the unused
-//! bits against 0, reports a violation to its own user and stops: a label
-//! that reaches a cheating server would be an oracle on the image. Files are
-//! not authenticated: decrypt only what came from the server you chose, and
+//! bits against 0, reports a violation to its own user and stops. Whatever a
+//! cheating server sees of the outcome is an oracle on the image: a label, or
+//! just whether another query comes. The check bounds that and does not remove
+//! it. Files are not authenticated: decrypt only what came from the server you chose, and
 //! use a key for one server.
 //!
 //! Exact: the logits equal those of [`Network::forward`] bit for bit.
@@ -63,9 +65,12 @@ pub use server::{Answer, Server};
 /// The protocol's name in files.
 pub const PROTOCOL: &str = "2p-dnn";
 
-/// The most images that one query may hold: it bounds the memory that a
-/// message needs (about 200 MB for LeNet-5). More images go in several queries.
+/// The most images that one query may hold. More images go in several queries.
 pub const MAX_IMAGES: usize = 4096;
+
+/// The most bytes of ciphertexts that one message may hold: a side keeps a
+/// message and up to two copies of it in memory.
+pub const MAX_MESSAGE: usize = 256 << 20;
 
 /// Reports progress: units done, units in all.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
