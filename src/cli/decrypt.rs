@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::{
-    network::Profile,
-    protocol::{
-        session::{Record, Session, Side},
-        two_party_dnn::{Client, ClientKeys, Reply, Step},
-    },
+use crate::protocol::{
+    session::{Record, Session, Side},
+    two_party_dnn::{Client, ClientKeys, Reply, Step},
 };
 
 use super::{
@@ -77,8 +74,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         let record = session.record().explain()?;
         let profile = match &args.network.network {
             Some(path) => network::profile(Some(path), console)?,
-            None => Profile::from_json(&session.profile_json().explain()?)
-                .about(folder.join("profile.json").display())?,
+            None => session.profile(&record).explain()?,
         };
         let client = Client::new(profile, keys);
         return advance(&client, &session, record, args.follow, args.logits, console);

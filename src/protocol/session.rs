@@ -16,7 +16,9 @@
 //! transport that copies `*.pdnn` will do.
 //!
 //! `session.json` never leaves the client: image names can say what an image
-//! shows. It is readable by its owner only.
+//! shows, and it ties the session to its network, images and packing. It is
+//! readable and writable by its owner only; keep it so where others write to
+//! the folder.
 
 use std::{
     fs, io,
@@ -28,7 +30,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    file::atomic::{Mode, Overwrite, WriteError, write_atomic},
+    encrypted::layout::Packing,
+    file::{
+        atomic::{Mode, Overwrite, WriteError, write_atomic},
+        container::hex,
+    },
     network::Profile,
 };
 
@@ -100,6 +106,32 @@ pub enum SessionError {
         /// Query found.
         found_id: String,
     },
+    /// A reply for other images than were asked about.
+    #[error(
+        "{path} holds {found}; expected {expected}, as in this session's query: it does not \
+         answer it"
+    )]
+    OtherImages {
+        /// The reply.
+        path: PathBuf,
+        /// Images and packing of the query.
+        expected: String,
+        /// Images and packing of the reply.
+        found: String,
+    },
+    /// The profile in the folder is not the one that the session began with.
+    #[error(
+        "{path} is of network {found}; the session began with {expected}: it was exchanged; name \
+         the right profile with --network"
+    )]
+    OtherProfile {
+        /// The profile.
+        path: PathBuf,
+        /// Fingerprint expected, in hexadecimal.
+        expected: String,
+        /// Fingerprint found.
+        found: String,
+    },
     /// A file or folder could not be read.
     #[error("{path}: {source}")]
     Io {
@@ -125,6 +157,11 @@ pub struct Record {
     format_version: u32,
     /// The classification's id, in hexadecimal.
     pub query_id: String,
+    /// Fingerprint of the network, in hexadecimal: whoever else can write to the
+    /// folder must not be able to exchange the profile.
+    pub network: String,
+    /// How values share ciphertexts.
+    pub packing: Packing,
     /// What each image is called, in the order of the query.
     pub images: Vec<String>,
 }
@@ -135,6 +172,8 @@ impl Record {
         Record {
             format_version: FORMAT_VERSION,
             query_id: query.header().query_id.to_string(),
+            network: hex(&query.header().network),
+            packing: query.header().packing,
             images,
         }
     }
@@ -243,23 +282,44 @@ impl Session {
             path: path.clone(),
             reason,
         };
-        let record: Record = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        if record.format_version != FORMAT_VERSION {
+        // The version first: another version may have other members.
+        let value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        if value["format_version"] != FORMAT_VERSION {
             return Err(wrong(format!(
                 "format version {}, expected {FORMAT_VERSION}",
-                record.format_version
+                value["format_version"]
             )));
         }
+        let record = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
         Ok(record)
     }
 
-    /// The profile that the session was started with, as JSON text.
+    /// The profile that the session was started with. The folder's copy counts
+    /// only if it has the fingerprint in the client's record: the server may be
+    /// able to write to the folder, and a profile of its making would undo the
+    /// checks on its replies.
     ///
     /// # Errors
     ///
-    /// No session there, or a file that cannot be read.
-    pub fn profile_json(&self) -> Result<String, SessionError> {
-        self.own_file(&self.folder.join(PROFILE))
+    /// No session there, a file that cannot be read, no valid profile, or
+    /// [`SessionError::OtherProfile`].
+    pub fn profile(&self, record: &Record) -> Result<Profile, SessionError> {
+        let path = self.folder.join(PROFILE);
+        let text = self.own_file(&path)?;
+        let profile = Profile::from_json(&text).map_err(|e| SessionError::Record {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        let found = hex(&profile.fingerprint());
+        if found != record.network {
+            return Err(SessionError::OtherProfile {
+                path,
+                expected: record.network.clone(),
+                found,
+            });
+        }
+        Ok(profile)
     }
 
     fn own_file(&self, path: &Path) -> Result<String, SessionError> {
@@ -325,10 +385,10 @@ impl Session {
         let (query, reply) = self.highest()?;
         Ok(match side {
             Side::Server if query > reply => Ok(query),
-            Side::Server => Err(reply + 1),
-            // A reply is worked on until the next query stands beside it; the
-            // last one has no next query and can be read again.
-            Side::Client if reply >= query && reply > 0 => Ok(reply),
+            Side::Server => Err(reply.saturating_add(1)),
+            // Only the answer to the newest query counts: a reply ahead of it was
+            // not asked for. The last one has no next query and can be read again.
+            Side::Client if query > 0 && self.reply_path(query).exists() => Ok(query),
             Side::Client => Err(query.max(1)),
         })
     }
@@ -402,11 +462,13 @@ impl Session {
         }
     }
 
-    /// Checks that reply `number` answers this session's query of that number.
+    /// Checks that reply `number` answers this session's query of that number,
+    /// for the same images in the same packing.
     ///
     /// # Errors
     ///
-    /// [`SessionError::OtherQuery`] if it does not.
+    /// [`SessionError::OtherQuery`] or [`SessionError::OtherImages`] if it does
+    /// not.
     pub fn expect(
         &self,
         record: &Record,
@@ -415,7 +477,17 @@ impl Session {
     ) -> Result<(), SessionError> {
         let found_id = found.query_id.to_string();
         if found.stage + 1 == number && found_id == record.query_id {
-            return Ok(());
+            let text = |images, packing| format!("{images} images, packed for {packing}");
+            let expected = text(record.images.len(), record.packing);
+            let found = text(found.images, found.packing);
+            if expected == found {
+                return Ok(());
+            }
+            return Err(SessionError::OtherImages {
+                path: self.reply_path(number),
+                expected,
+                found,
+            });
         }
         Err(SessionError::OtherQuery {
             path: self.reply_path(number),

@@ -22,6 +22,13 @@ fn highest_number_tells_whose_turn_it_is() {
             Ok(2),
             Err(2),
         ),
+        // A reply that runs ahead of the queries was not asked for.
+        (&["1-query.pdnn", "5-reply.pdnn"], Err(6), Err(1)),
+        (
+            &["18446744073709551615-reply.pdnn"],
+            Err(usize::MAX),
+            Err(1),
+        ),
         // Earlier files may have been cleared away.
         (&["10-query.pdnn", "9-reply.pdnn"], Ok(10), Err(10)),
     ] {
@@ -137,4 +144,84 @@ fn folder_without_a_session_is_named() {
         error.contains(&folder.path().display().to_string()),
         "{error}"
     );
+}
+
+fn record(network: &Profile) -> Record {
+    Record {
+        format_version: FORMAT_VERSION,
+        query_id: "07".repeat(16),
+        network: hex(&network.fingerprint()),
+        packing: Packing::Latency,
+        images: vec!["7-a.png".into()],
+    }
+}
+
+fn profile(label: &str) -> Profile {
+    use crate::network::{InputSpec, Linear, Network, Range, Shape, Stage, Weights};
+
+    let stage = Stage {
+        name: "only".into(),
+        linear: Linear::Dense {
+            inputs: 1,
+            outputs: 1,
+        },
+        range: Range::new(0, 0),
+        then: vec![],
+    };
+    let input = InputSpec {
+        shape: Shape::vector(1),
+        min: 0,
+        max: 1,
+    };
+    let weights = Weights {
+        weights: vec![1],
+        bias: vec![0],
+    };
+    let profile = Profile::new("tiny", input, vec![stage], vec![label.into()], 1.0);
+    let network = Network::new(profile, vec![weights]).expect("a sound network");
+    network.profile().clone()
+}
+
+#[test]
+fn a_profile_that_was_exchanged_is_refused() {
+    let (folder, session) = session(&[]);
+    let record = record(&profile("yes"));
+    let path = folder.path().join(PROFILE);
+    fs::write(&path, profile("yes").to_json()).expect("the folder is writable");
+    assert_eq!(session.profile(&record).unwrap(), profile("yes"));
+    fs::write(&path, profile("no").to_json()).expect("the folder is writable");
+    let refused = session.profile(&record).unwrap_err();
+    assert!(matches!(refused, SessionError::OtherProfile { .. }));
+    fs::write(&path, "{}").expect("the folder is writable");
+    let refused = session.profile(&record).unwrap_err();
+    assert!(matches!(refused, SessionError::Record { .. }));
+}
+
+#[test]
+fn a_reply_that_does_not_answer_the_query_is_refused() {
+    let (_folder, session) = session(&[]);
+    let record = record(&profile("yes"));
+    let good = Header {
+        key: crate::paillier::Fingerprint::from_bytes([1; 32]),
+        network: profile("yes").fingerprint(),
+        stage: 1,
+        query_id: crate::protocol::two_party_dnn::QueryId([7; 16]),
+        packing: Packing::Latency,
+        images: 1,
+        slot_bits: 20,
+    };
+    session.expect(&record, 2, &good).expect("the answer");
+    let other = |change: fn(&mut Header)| {
+        let mut header = good.clone();
+        change(&mut header);
+        session.expect(&record, 2, &header).unwrap_err()
+    };
+    let stage = other(|header| header.stage = 4);
+    assert!(matches!(stage, SessionError::OtherQuery { .. }));
+    let id = other(|header| header.query_id.0[0] = 8);
+    assert!(matches!(id, SessionError::OtherQuery { .. }));
+    let images = other(|header| header.images = 2);
+    assert!(matches!(images, SessionError::OtherImages { .. }));
+    let packing = other(|header| header.packing = Packing::Throughput);
+    assert!(matches!(packing, SessionError::OtherImages { .. }));
 }
