@@ -68,13 +68,13 @@ impl<R: IntoIterator<Item = u32>> FromIterator<R> for Csr {
 pub enum Stage {
     /// Row j: the product of the listed elements. An empty row is 1.
     Products(Csr),
-    /// arena[a]·arena[b] for each pair; a square where a = b.
+    /// arena\[a\]·arena\[b\] for each pair; a square where a = b.
     Powers(Vec<(u32, u32)>),
-    /// Row j: Π arena[i]^w over (i, w), w > 0 in descending order. Computed by
+    /// Row j: Π arena\[i\]^w over (i, w), w > 0 in descending order. Computed by
     /// buckets: running products of the elements down to each weight,
     /// multiplied once for each step down.
     Weighted(Vec<Vec<(u32, u32)>>),
-    /// Row j: Π_t arena[i_t]^(2^(t·digit_bits)), t counted from 0.
+    /// Row j: Π_t arena\[i_t\]^(2^(t·digit_bits)), t counted from 0.
     Horner {
         /// The digits' elements, least significant first.
         rows: Csr,

@@ -4,7 +4,7 @@
 //! whose doc comments are the help text) become a validated configuration in
 //! one step, before anything is read at length, computed or written; the work
 //! is done with that configuration alone; and what it has to say leaves
-//! through [`console`], so that results stand on standard output, everything
+//! through `console`, so that results stand on standard output, everything
 //! else on standard error, and `--json` means the same thing everywhere.
 //!
 //! Exit codes: 0 done; 1 something was wrong, said in one line `error: …`;

@@ -73,7 +73,7 @@ pub fn load(path: &Path, wanted: &Wanted) -> Result<Dataset, DatasetError> {
     load_bytes(&read_file(path)?, &name, wanted)
 }
 
-/// As [`load`], from the bytes of a file called `name`.
+/// As [`load()`], from the bytes of a file called `name`.
 ///
 /// # Errors
 /// See [`DatasetError`].

@@ -2,7 +2,7 @@
 //!
 //! Whatever the source, what comes out is a [`Dataset`]: grey images of one
 //! size, a byte a pixel, row by row, white ink (255) on black (0) as in MNIST,
-//! with labels if the source has them. [`load`] takes a path and finds out by
+//! with labels if the source has them. [`load()`] takes a path and finds out by
 //! itself what is there.
 //!
 //! Data that do not belong to the project (MNIST) stand in a folder beside it:

@@ -79,7 +79,7 @@ macro_rules! each {
 }
 pub(super) use each;
 
-/// acc[i + j] += a[i]·b[j] for a tile of each; `b` in registers. The lower
+/// acc\[i + j\] += a\[i\]·b\[j\] for a tile of each; `b` in registers. The lower
 /// halves of the products go to column i + j, the upper to the next.
 macro_rules! multiply_tile {
     ($acc:ident, $a:expr, $b:ident) => {
@@ -113,7 +113,7 @@ macro_rules! load_tile {
 }
 pub(super) use load_tile;
 
-/// acc[i + j] += a[i]·a[j] for i < j.
+/// acc\[i + j\] += a\[i\]·a\[j\] for i < j.
 macro_rules! cross_products {
     ($acc:ident, $a:ident) => {
         each!(I => each!(J => if I < J {
@@ -126,7 +126,7 @@ macro_rules! cross_products {
 }
 pub(super) use cross_products;
 
-/// acc[2i] += a[i]².
+/// acc\[2i\] += a\[i\]².
 macro_rules! squares {
     ($acc:ident, $a:expr) => {
         each!(I => {

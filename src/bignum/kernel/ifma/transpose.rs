@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::lane::Lane;
 
-/// lanes[w] holds word w of each row. All rows have `lanes.len()` words, at
+/// lanes\[w\] holds word w of each row. All rows have `lanes.len()` words, at
 /// least eight.
 #[target_feature(enable = "avx512f")]
 pub(super) fn gather(rows: &[&[u64]; 8], lanes: &mut [Lane]) {
