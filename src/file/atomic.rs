@@ -114,12 +114,7 @@ pub fn write_atomic_with(
         fill(&mut out)?;
         return Ok(out.flush()?);
     }
-    // Through a symbolic link, the file that it names is replaced, not the
-    // link. (Never: the name itself must be free.)
-    let target = match overwrite {
-        Overwrite::Yes => fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
-        Overwrite::Never => path.to_path_buf(),
-    };
+    let target = resolved(path, overwrite);
     let folder = folder_of(&target);
     let temp = Temp::create(folder, mode)?;
     let mut out = BufWriter::new(&temp.file);
@@ -154,6 +149,31 @@ pub fn check_target(path: &Path, overwrite: Overwrite) -> Result<(), WriteError>
         return Err(WriteError::NoFolder);
     }
     Ok(())
+}
+
+/// As [`check_target`], and tries whether the folder takes a new file: for work
+/// so long that a failure at its end costs hours.
+///
+/// # Errors
+/// What [`write_atomic`] would say.
+pub fn check_writable(path: &Path, overwrite: Overwrite) -> Result<(), WriteError> {
+    check_target(path, overwrite)?;
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        OpenOptions::new().write(true).open(path)?;
+        return Ok(());
+    }
+    // Nothing to list: it has no name, or loses it at once.
+    tempfile::tempfile_in(folder_of(&resolved(path, overwrite)))?;
+    Ok(())
+}
+
+/// Through a symbolic link, the file that it names is replaced, not the link.
+/// (Never: the name itself must be free.)
+fn resolved(path: &Path, overwrite: Overwrite) -> PathBuf {
+    match overwrite {
+        Overwrite::Yes => fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
+        Overwrite::Never => path.to_path_buf(),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -366,6 +386,26 @@ mod tests {
         ));
         assert!(matches!(write(Path::new("")), Err(WriteError::NoName)));
         assert_eq!(names(&folder), ["target"]);
+    }
+
+    #[test]
+    fn a_writable_target_is_left_as_it_is() {
+        let (folder, target) = folder();
+        check_writable(&target, Overwrite::Yes).unwrap();
+        check_writable(&folder.path().join("new"), Overwrite::Never).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), OLD);
+        assert_eq!(names(&folder), ["target"]);
+        let missing = check_writable(&folder.path().join("missing/file"), Overwrite::Yes);
+        assert!(matches!(missing, Err(WriteError::NoFolder)), "{missing:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_file_is_known_before_writing() {
+        // Not even the superuser can make a file there.
+        let refused = check_writable(Path::new("/proc/new"), Overwrite::Never);
+        assert!(matches!(refused, Err(WriteError::Io(_))), "{refused:?}");
+        check_writable(Path::new("/dev/null"), Overwrite::Yes).unwrap();
     }
 
     #[cfg(unix)]

@@ -16,6 +16,7 @@ use crate::{
     dataset::data_dir,
     file::{
         Mode, Overwrite,
+        atomic::check_writable,
         checkpoint::Checkpoint,
         container::hex,
         folder::{MODEL_FILE, PROFILE_FILE},
@@ -31,6 +32,9 @@ use super::Args;
 
 /// Name of the card in a network's folder.
 const CARD_FILE: &str = "README.md";
+
+/// What a run writes into its folder.
+const FILES: [&str; 3] = [PROFILE_FILE, MODEL_FILE, CARD_FILE];
 
 /// Float epochs of a run from the beginning.
 const EPOCHS: usize = 50;
@@ -61,6 +65,10 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         false => None,
     };
     let folder = Folder::open(&args.out, args.force)?;
+    // After the folder is made: the checkpoint may be meant to lie in it.
+    if let Some(path) = &args.checkpoint {
+        check_writable(path, Overwrite::Yes).about_file(path)?;
+    }
 
     let mut log = Log {
         console,
@@ -74,10 +82,6 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
     let on_validation = trained.accuracy(&validation).explain()?;
     let on_test = test.as_ref().map(|test| trained.accuracy(test));
     let on_test = on_test.transpose().explain()?;
-    if let Some(path) = &args.checkpoint {
-        write_checkpoint(path, &trained.checkpoint().explain()?)?;
-    }
-
     let card = Card {
         trained: &trained,
         options: &options,
@@ -88,6 +92,11 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         test: on_test,
     };
     let files = folder.fill(&trained, &card)?;
+    // Last: the network is on disk, whatever becomes of its checkpoint.
+    if let Some(path) = &args.checkpoint {
+        let checkpoint = trained.checkpoint().explain()?;
+        write_checkpoint(path, &checkpoint).map_err(|error| network_kept(error, &folder.path))?;
+    }
     let network = trained.network();
     let value = json!({
         "network": network.profile().name,
@@ -219,6 +228,17 @@ fn write_checkpoint(path: &Path, checkpoint: &Checkpoint) -> CliResult {
     write_atomic(path, &bytes, Overwrite::Yes, Mode::Shared).about_file(path)
 }
 
+/// Says besides the error that nothing is lost.
+fn network_kept(error: CliError, folder: &Path) -> CliError {
+    match error {
+        CliError::Message(text) => CliError::new(format!(
+            "{text}; the network itself is in {}",
+            folder.display()
+        )),
+        other => other,
+    }
+}
+
 /// The folder to write to, made before training, so that a place where
 /// nothing can be written is known before the work and not after it. Goes
 /// again if it was made and nothing was written.
@@ -239,8 +259,15 @@ impl Folder {
                 path.display()
             );
         }
-        let path = path.to_path_buf();
-        Ok(Folder { path, made })
+        // Guards what was just made, also against the errors below.
+        let folder = Folder {
+            path: path.to_path_buf(),
+            made,
+        };
+        for file in FILES.map(|name| path.join(name)) {
+            check_writable(&file, Overwrite::Yes).about_file(&file)?;
+        }
+        Ok(folder)
     }
 
     /// Writes network and card; the paths written.
@@ -254,8 +281,7 @@ impl Folder {
             Mode::Shared,
         )
         .about_file(&path)?;
-        let names = [PROFILE_FILE, MODEL_FILE, CARD_FILE];
-        Ok(names.iter().map(|name| self.path.join(name)).collect())
+        Ok(FILES.iter().map(|name| self.path.join(name)).collect())
     }
 }
 
@@ -321,6 +347,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::dataset::{Images, write_idx_images, write_idx_labels};
 
     #[derive(Parser)]
     struct Wrapped {
@@ -378,6 +405,61 @@ mod tests {
         fs::write(out.join("a"), b"x").unwrap();
         assert!(Folder::open(&out, false).is_err());
         assert!(Folder::open(&out, true).is_ok());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_file_is_refused() {
+        // Not even the superuser can make a file there.
+        assert!(Folder::open(Path::new("/proc"), true).is_err());
+    }
+
+    /// Arguments of a run that takes a moment: a few images in `place`, one
+    /// epoch; the network goes to `place/out`.
+    fn small_run(place: &Path, line: &[&str]) -> Args {
+        let pixels = (0..12 * 784).map(|i| (i * i % 251) as u8).collect();
+        let images = write_idx_images(&Images::new(28, 28, pixels).unwrap()).unwrap();
+        let labels: Vec<u8> = (0..12).map(|i| i % 10).collect();
+        fs::write(place.join("train-images-idx3-ubyte"), images).unwrap();
+        fs::write(
+            place.join("train-labels-idx1-ubyte"),
+            write_idx_labels(&labels).unwrap(),
+        )
+        .unwrap();
+        let quick = "--epochs 1 --qat-epochs 1 --batch 4 --validation 4 --no-augment";
+        let quick: Vec<&str> = quick.split(' ').collect();
+        let mut args = args(&[&quick[..], line].concat());
+        args.data = Some(place.to_path_buf());
+        args.out = place.join("out");
+        args
+    }
+
+    #[test]
+    fn a_checkpoint_in_no_folder_is_refused_before_training() {
+        let place = tempfile::tempdir().unwrap();
+        let mut wrong = small_run(place.path(), &[]);
+        wrong.checkpoint = Some(place.path().join("missing/x"));
+        let out = wrong.out.clone();
+        let Err(CliError::Message(text)) = run(wrong, &Console::new(false, true, false)) else {
+            panic!("trained");
+        };
+        assert!(text.contains("missing/x: its folder does not"), "{text}");
+        assert!(!out.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_too_full_for_the_checkpoint_does_not_cost_the_network() {
+        let place = tempfile::tempdir().unwrap();
+        let full = small_run(place.path(), &["--checkpoint", "/dev/full", "--force"]);
+        let out = full.out.clone();
+        let Err(CliError::Message(text)) = run(full, &Console::new(false, true, false)) else {
+            panic!("wrote to a full disk");
+        };
+        assert!(text.contains("the network itself is in"), "{text}");
+        for name in FILES {
+            assert!(out.join(name).is_file(), "{name}");
+        }
     }
 
     #[test]
