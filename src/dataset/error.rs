@@ -19,6 +19,9 @@ pub enum DatasetError {
         /// What is wrong with it.
         source: Box<DatasetError>,
     },
+    /// No bytes at all.
+    #[error("is empty: 0 bytes, expected an image")]
+    Empty,
     /// None of the formats that are read.
     #[error("is neither PNG, IDX (plain or gzip) nor CSV; convert the image to PNG")]
     UnknownFormat,

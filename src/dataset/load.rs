@@ -78,6 +78,9 @@ pub fn load(path: &Path, wanted: &Wanted) -> Result<Dataset, DatasetError> {
 /// # Errors
 /// See [`DatasetError`].
 pub fn load_bytes(bytes: &[u8], name: &str, wanted: &Wanted) -> Result<Dataset, DatasetError> {
+    if bytes.is_empty() {
+        return Err(DatasetError::Empty);
+    }
     let set = if bytes.starts_with(b"\x89PNG") {
         let picture = read_png(bytes, wanted.height, wanted.width, wanted.invert)?;
         let labels = match wanted.labels {
@@ -254,7 +257,6 @@ mod tests {
             refused(b"\x7fELF\x02\x01"),
             DatasetError::UnknownFormat
         ));
-        assert!(matches!(refused(b""), DatasetError::CsvEmpty));
         assert!(matches!(
             refused(b"hello\n"),
             DatasetError::CsvColumns { .. }
@@ -263,6 +265,14 @@ mod tests {
             load(Path::new("/no/such/file"), &wanted()),
             Err(DatasetError::Io(_))
         ));
+    }
+
+    #[test]
+    fn an_empty_file() {
+        for name in ["a.png", "standard input"] {
+            let error = load_bytes(b"", name, &wanted()).unwrap_err();
+            assert_eq!(error.to_string(), "is empty: 0 bytes, expected an image");
+        }
     }
 
     #[test]
