@@ -10,10 +10,11 @@ pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most weights of one layer.
 pub const MAX_WEIGHTS: usize = 1 << 26;
 /// Most products of a weight and an input in one layer, and most values read
-/// by one pooling.
-pub const MAX_PRODUCTS: usize = 1 << 34;
+/// by one pooling. Over all stages this bounds the range analysis of a hostile
+/// model to about a minute.
+pub const MAX_PRODUCTS: usize = 1 << 28;
 /// Most stages of a network.
-pub const MAX_STAGES: usize = 256;
+pub const MAX_STAGES: usize = 64;
 /// Most operations behind one linear layer.
 pub const MAX_STEPS: usize = 32;
 /// Most entries of a look-up table.

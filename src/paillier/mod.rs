@@ -26,13 +26,16 @@
 //! # Secrets
 //!
 //! p, q, what follows from them, plaintexts and randomisers live in limbs that
-//! are wiped when dropped, never in big integers (which leave copies behind),
-//! and in no `Debug`, `Display` or error text. Long-term exponents (p − 1,
-//! q − 1) go through exponentiation in constant time. Combs for one-time
+//! are wiped when dropped, not in big integers (which leave copies behind), and
+//! in no `Debug`, `Display` or error text. Not wiped are intermediate values of
+//! the arithmetic (a kernel's scratch is when its thread ends), the z of which
+//! a re-randomiser takes a Jacobi symbol, and values once they are unpacked.
+//! Long-term exponents (p − 1, q − 1) go through exponentiation in constant
+//! time; trial division and the primality test, which run whenever a secret key
+//! is made or read, do not take constant time. Combs for one-time
 //! exponents do a fixed sequence of products but index their tables directly,
 //! which a co-resident attacker who watches the cache could see; see
-//! [`Comb`](crate::bignum::Comb). Key generation runs once and in variable
-//! time; the primality test's own intermediate values are not wiped.
+//! [`Comb`](crate::bignum::Comb).
 
 mod check;
 mod ciphertexts;
@@ -73,4 +76,4 @@ pub const MIN_BITS: u32 = 128;
 
 /// The longest n that is accepted, so that a hostile key file cannot keep the
 /// machine busy for long.
-pub const MAX_BITS: u32 = 16_384;
+pub const MAX_BITS: u32 = 8192;

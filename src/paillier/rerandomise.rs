@@ -19,7 +19,9 @@
 //! program makes them (p ≡ q ≡ 3 mod 4, gcd(p − 1, q − 1) = 2), −x² runs
 //! through the cyclic group of Jacobi symbol 1 and y leads out of it, so G is
 //! everything but for odd prime factors l of p − 1 or q − 1 at which both x²
-//! and z happen to be l-th powers: probability about 1/l² each. For such an l
+//! and z happen to be l-th powers: probability about 1/l² each, over honestly
+//! made keys together 9.7 % (7.4 % for l = 3, 1.6 % for 5, 0.6 % for 7), so a
+//! protocol that must hide its model uses r^n. For such an l
 //! the owner sees the product's class modulo l-th powers, a sum of exponents
 //! modulo l, in the results of that one re-randomiser. Other ordinary keys
 //! (python-paillier's) have a few further classes of order 2 or of
