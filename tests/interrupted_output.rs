@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pdnn::file::atomic::{Mode, Overwrite, remove_partial, write_atomic_with};
+use pdnn::file::atomic::{Mode, Overwrite, Together, remove_partial, write_atomic_with};
 
 const FOLDER: &str = "PDNN_TEST_FOLDER";
 
@@ -40,15 +40,32 @@ fn a_program_that_never_finishes_writing() {
     panic!("writing ended: {result:?}");
 }
 
-fn interrupted_by(signal: &str) {
+/// Not a test of its own: with the variable set, writes the first file of two.
+#[test]
+fn a_program_that_never_completes_a_set() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    ctrlc::set_handler(|| {
+        let _held = remove_partial();
+        std::process::exit(130);
+    })
+    .expect("no other handler");
+    let mut set = Together::new();
+    let first = Path::new(&folder).join("first");
+    set.write(&first, b"half", Mode::Private).expect("writable");
+    println!("writing");
+    std::io::stdout().flush().expect("piped");
+    loop {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn interrupted_by(signal: &str, program: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("target"), b"old").expect("writable");
     let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args([
-            "--exact",
-            "a_program_that_never_finishes_writing",
-            "--nocapture",
-        ])
+        .args(["--exact", program, "--nocapture"])
         .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -62,7 +79,7 @@ fn interrupted_by(signal: &str) {
     assert_eq!(
         fs::read_dir(&folder).expect("readable").count(),
         2,
-        "old file and partial file"
+        "old file and new one"
     );
 
     let sent = Command::new("kill")
@@ -85,10 +102,15 @@ fn interrupted_by(signal: &str) {
 
 #[test]
 fn an_interrupt_in_mid_write_leaves_the_old_file() {
-    interrupted_by("INT");
+    interrupted_by("INT", "a_program_that_never_finishes_writing");
 }
 
 #[test]
 fn a_termination_in_mid_write_leaves_the_old_file() {
-    interrupted_by("TERM");
+    interrupted_by("TERM", "a_program_that_never_finishes_writing");
+}
+
+#[test]
+fn an_interrupt_between_files_that_belong_together_leaves_none() {
+    interrupted_by("INT", "a_program_that_never_completes_a_set");
 }

@@ -1,14 +1,11 @@
 //! Keys from files and to files, with a warning where a secret one is not kept
 //! secret.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     file::{
-        atomic::{Mode, Overwrite, check_target, write_atomic},
+        atomic::{Mode, Overwrite, Together, check_target},
         container::hex,
         key::{self, Key},
     },
@@ -63,29 +60,16 @@ impl KeyFiles {
         Ok(files)
     }
 
-    /// Writes both files, neither over an existing one.
+    /// Writes both files, neither over an existing one, or none: half a key
+    /// would be in the way of the next attempt.
     pub(crate) fn write(&self, key: &SecretKey) -> CliResult {
+        let mut both = Together::new();
         let text = key::secret_to_json(key);
-        write_atomic(
-            &self.secret,
-            text.as_bytes(),
-            Overwrite::Never,
-            Mode::Private,
-        )
-        .about_file(&self.secret)?;
+        both.write(&self.secret, text.as_bytes(), Mode::Private)
+            .about_file(&self.secret)?;
         let text = key::public_to_json(key.public());
-        write_atomic(
-            &self.public,
-            text.as_bytes(),
-            Overwrite::Never,
-            Mode::Shared,
-        )
-        .inspect_err(|_| {
-            // Nobody has used the secret half yet; alone it would be in the
-            // way of the next attempt. This first error is the one to report.
-            let _ = fs::remove_file(&self.secret);
-        })
-        .about_file(&self.public)
+        both.write_last(&self.public, text.as_bytes(), Mode::Shared)
+            .about_file(&self.public)
     }
 }
 

@@ -9,7 +9,8 @@
 //! file stands in a list, and [`remove_partial`], called by the signal
 //! handler, removes them. Creating one, and renaming one, happen under the
 //! list's lock: no moment exists at which a file is on disk and in neither
-//! state.
+//! state. Files that are of use only together ([`Together`]) stay in the list
+//! under their final names until the last one is there.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -56,7 +57,8 @@ pub enum WriteError {
     Io(#[from] io::Error),
 }
 
-/// Temporary files that are not yet renamed.
+/// Temporary files that are not yet renamed, and files of sets that are not
+/// complete.
 static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn partial() -> MutexGuard<'static, Vec<PathBuf>> {
@@ -108,6 +110,18 @@ pub fn write_atomic_with(
     mode: Mode,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
+    write_then(path, overwrite, mode, fill, |_, _| {})
+}
+
+/// As [`write_atomic_with`]; `then` is called with the list and the file's
+/// absolute name once it has that name, under the same lock.
+fn write_then(
+    path: &Path,
+    overwrite: Overwrite,
+    mode: Mode,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    then: impl FnOnce(&mut Vec<PathBuf>, PathBuf),
+) -> Result<(), WriteError> {
     check_target(path, overwrite)?;
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         let mut out = OpenOptions::new().write(true).open(path)?;
@@ -122,11 +136,74 @@ pub fn write_atomic_with(
     out.flush()?;
     drop(out);
     temp.file.sync_all()?;
-    temp.rename(&target, overwrite)?;
+    temp.rename(&target, overwrite, then)?;
     // The name is durable once its folder is; where a folder cannot be synced
     // the file is complete all the same.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// New files of which some without the others would be of no use, or in the
+/// way. Those written are removed again unless the last one gets its name: on
+/// drop, and on a signal by [`remove_partial`].
+#[derive(Debug, Default)]
+pub struct Together {
+    written: Vec<PathBuf>,
+}
+
+impl Together {
+    /// A set without files so far.
+    pub fn new() -> Together {
+        Together::default()
+    }
+
+    /// Writes a file of the set that is not its last, never over another.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write(&mut self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), WriteError> {
+        let written = &mut self.written;
+        write_then(
+            path,
+            Overwrite::Never,
+            mode,
+            |out| out.write_all(bytes),
+            |list, absolute| {
+                list.push(absolute.clone());
+                written.push(absolute);
+            },
+        )
+    }
+
+    /// Writes the last file, never over another. In the moment in which it has
+    /// its name, the set is complete and stays.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the files before it are then removed.
+    pub fn write_last(mut self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), WriteError> {
+        let written = &mut self.written;
+        write_then(
+            path,
+            Overwrite::Never,
+            mode,
+            |out| out.write_all(bytes),
+            |list, _| {
+                list.retain(|listed| !written.contains(listed));
+                written.clear();
+            },
+        )
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        let mut list = partial();
+        for path in self.written.drain(..) {
+            list.retain(|listed| *listed != path);
+            // What went wrong before is the error to report.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// What can be known to be wrong with a target before the work for it begins:
@@ -216,10 +293,17 @@ impl Temp {
     }
 
     /// Gives the file its final name.
-    fn rename(mut self, target: &Path, overwrite: Overwrite) -> Result<(), WriteError> {
+    fn rename(
+        mut self,
+        target: &Path,
+        overwrite: Overwrite,
+        then: impl FnOnce(&mut Vec<PathBuf>, PathBuf),
+    ) -> Result<(), WriteError> {
         let Some(path) = self.path.take() else {
             return Ok(());
         };
+        // The temporary file has an absolute path, in the target's folder.
+        let absolute = path.with_file_name(target.file_name().ok_or(WriteError::NoName)?);
         let mut list = partial();
         list.retain(|listed| *listed != *path);
         let renamed = match overwrite {
@@ -230,7 +314,9 @@ impl Temp {
         renamed.map_err(|failed| match failed.error.kind() {
             ErrorKind::AlreadyExists => WriteError::Exists,
             _ => WriteError::Io(failed.error),
-        })
+        })?;
+        then(&mut list, absolute);
+        Ok(())
     }
 }
 
@@ -406,6 +492,38 @@ mod tests {
         let refused = check_writable(Path::new("/proc/new"), Overwrite::Never);
         assert!(matches!(refused, Err(WriteError::Io(_))), "{refused:?}");
         check_writable(Path::new("/dev/null"), Overwrite::Yes).unwrap();
+    }
+
+    #[test]
+    fn files_that_belong_together_stay_once_all_are_there() {
+        let (folder, target) = folder();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let mut set = Together::new();
+        set.write(&a, b"1", Mode::Private).unwrap();
+        // The last one is refused: the first goes, what was there stays.
+        let error = set.write_last(&target, b"2", Mode::Shared);
+        assert!(matches!(error, Err(WriteError::Exists)));
+        assert_eq!(names(&folder), ["target"]);
+        let mut set = Together::new();
+        set.write(&a, b"1", Mode::Private).unwrap();
+        assert!(matches!(
+            set.write(&target, b"2", Mode::Shared),
+            Err(WriteError::Exists)
+        ));
+        drop(set);
+        assert_eq!(names(&folder), ["target"]);
+        let mut set = Together::new();
+        set.write(&a, b"1", Mode::Private).unwrap();
+        set.write_last(&b, b"2", Mode::Shared).unwrap();
+        assert_eq!(names(&folder), ["a", "b", "target"]);
+        let listed = partial();
+        assert!(
+            !listed
+                .iter()
+                .any(|path| path.ends_with("a") || path.ends_with("b"))
+        );
+        drop(listed);
+        assert_eq!(fs::read(&target).unwrap(), OLD);
     }
 
     #[cfg(unix)]

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     encrypted::layout::Packing,
     file::{
-        atomic::{Mode, Overwrite, WriteError, write_atomic},
+        atomic::{Mode, Overwrite, Together, WriteError, write_atomic},
         container::hex,
     },
     network::Profile,
@@ -240,19 +240,20 @@ impl Session {
             path: folder.join(RECORD),
             reason: e.to_string(),
         })?;
+        // Half a session could be neither continued nor started again.
+        let mut all = Together::new();
         let own = [
             (PROFILE, profile.to_json(), Mode::Shared),
             (RECORD, json + "\n", Mode::Private),
         ];
-        for (number, (name, text, mode)) in own.iter().enumerate() {
-            if let Err(error) = write(&folder.join(name), text.as_bytes(), *mode) {
-                remove(folder, own[..number].iter().map(|(name, ..)| *name));
-                return Err(error);
-            }
+        for (name, text, mode) in own {
+            let path = folder.join(name);
+            all.write(&path, text.as_bytes(), mode)
+                .map_err(|source| SessionError::Write { path, source })?;
         }
-        session
-            .put_query(1, query)
-            .inspect_err(|_| remove(folder, [PROFILE, RECORD].into_iter()))
+        let (path, bytes) = (session.query_path(1), query.to_bytes());
+        let result = all.write_last(&path, &bytes, Mode::Shared);
+        written(result, path, &bytes)
     }
 
     /// Fails if the folder holds a session already.
@@ -506,36 +507,32 @@ impl Session {
     }
 }
 
-/// Undoes the beginning of a session: half of one could be neither continued
-/// nor started again.
-fn remove<'a>(folder: &Path, names: impl Iterator<Item = &'a str>) {
-    for name in names {
-        // The first error is the one to report.
-        let _ = fs::remove_file(folder.join(name));
-    }
-}
-
 /// What changes when a file does.
 fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
     let found = fs::metadata(path).ok()?;
     Some((found.len(), found.modified().ok()))
 }
 
+/// Writes a message, which must not exist yet: nothing in a session is ever
+/// replaced, so two programs on the same side cannot undo each other's work.
 fn put(path: PathBuf, bytes: &[u8]) -> Result<Written, SessionError> {
-    write(&path, bytes, Mode::Shared)?;
-    Ok(Written {
-        path,
-        bytes: bytes.len(),
-    })
+    let result = write_atomic(&path, bytes, Overwrite::Never, Mode::Shared);
+    written(result, path, bytes)
 }
 
-/// Writes a file that must not exist yet: nothing in a session is ever
-/// replaced, so two programs on the same side cannot undo each other's work.
-fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), SessionError> {
-    write_atomic(path, bytes, Overwrite::Never, mode).map_err(|source| SessionError::Write {
-        path: path.to_path_buf(),
-        source,
-    })
+/// What is said of a message once writing it has ended.
+fn written(
+    result: Result<(), WriteError>,
+    path: PathBuf,
+    bytes: &[u8],
+) -> Result<Written, SessionError> {
+    match result {
+        Ok(()) => Ok(Written {
+            path,
+            bytes: bytes.len(),
+        }),
+        Err(source) => Err(SessionError::Write { path, source }),
+    }
 }
 
 /// The number in front of `suffix`, if `name` is one that a session gives.

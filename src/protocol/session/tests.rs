@@ -83,19 +83,6 @@ fn waiting_sees_a_file_that_comes() {
 }
 
 #[test]
-fn undoing_a_start_removes_its_own_files_alone() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::write(folder.path().join(PROFILE), b"x").expect("the folder is writable");
-    fs::write(folder.path().join("other"), b"x").expect("the folder is writable");
-    remove(folder.path(), [PROFILE, RECORD].into_iter());
-    let left: Vec<_> = fs::read_dir(folder.path())
-        .expect("readable")
-        .map(|entry| entry.expect("readable").file_name())
-        .collect();
-    assert_eq!(left, ["other"]);
-}
-
-#[test]
 fn a_message_that_still_grows_is_waited_for() {
     let (folder, session) = session(&[]);
     let path = folder.path().join("1-query.pdnn");
