@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     dataset::Selection,
-    file::atomic::{Mode, Overwrite, check_target, write_atomic},
+    file::atomic::{Mode, Overwrite, check_writable, write_atomic},
     network::{Network, argmax},
     protocol::two_party_dnn::{Client, ClientKeys, MAX_IMAGES, Server},
     report::{Confusion, RunCost, StageCost, count, duration},
@@ -123,6 +123,10 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Some(limit) => Some(Selection::first(limit)),
         None => args.range,
     };
+    let mut rows = match &args.csv {
+        Some(path) => Some(Rows::new(path)?),
+        None => None,
+    };
     let network = network::network(args.network.network.as_deref(), console)?;
     let profile = network.profile().clone();
     let mut images = Source::labelled(
@@ -137,11 +141,6 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(path) = &args.float {
         return floats(path, images, profile.labels, console);
     }
-    let mut rows = match &args.csv {
-        Some(path) => Some(Rows::new(path)?),
-        None => None,
-    };
-
     let mut sides = if args.encrypted {
         Some(encrypted_sides(&args, &network, console)?)
     } else {
@@ -185,10 +184,6 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         bar.units()(done * stages, all * stages);
     }
     drop(bar);
-    if let Some(rows) = rows {
-        rows.write()?;
-    }
-
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
     let cost = sides.as_ref().map(|(sides, _)| sides.cost().clone());
     let evaluation = Evaluation {
@@ -205,7 +200,12 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             total: sides.cost().total(),
         }),
     };
-    console.result(&evaluation, || text(&evaluation, cost.as_ref()))?;
+    // Neither a full disk nor a closed pipe takes the other result along.
+    let printed = console.result(&evaluation, || text(&evaluation, cost.as_ref()));
+    if let Some(rows) = rows {
+        rows.write()?;
+    }
+    printed?;
     if differing > 0 {
         return Err(CliError::Reported);
     }
@@ -283,7 +283,7 @@ struct Rows {
 
 impl Rows {
     fn new(path: &Path) -> CliResult<Rows> {
-        check_target(path, Overwrite::Never).about_file(path)?;
+        check_writable(path, Overwrite::Never).about_file(path)?;
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer
             .write_record(["image", "truth", "label", "differs", "logits"])

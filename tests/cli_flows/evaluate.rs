@@ -1,12 +1,19 @@
 //! Whole data sets.
 
 use std::fs;
+#[cfg(unix)]
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use pdnn::{
     dataset::{Images, write_idx_images, write_idx_labels},
     network::argmax,
 };
 
+#[cfg(unix)]
+use crate::place::stderr;
 use crate::{
     place::{NET, Place},
     tiny,
@@ -74,6 +81,55 @@ fn evaluate_in_the_clear_and_encrypted() {
     // The file stays as it is the second time.
     let error = place.fails(&[&args[..], &NET].concat());
     assert!(error.contains("rows.csv"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_csv_file_that_cannot_be_written_is_said_before_the_work() {
+    let place = Place::with_key();
+    // The data set is not even looked for.
+    let args = ["evaluate", "--data", "missing", "--csv", "/proc/rows.csv"];
+    let error = place.fails(&[&args[..], &NET].concat());
+    assert!(error.contains("/proc/rows.csv"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_csv_file_that_fails_at_the_end_does_not_take_the_result_along() {
+    let place = Place::with_key();
+    idx_set(&place, 5);
+    let labels = fs::read(place.path("t10k-labels-idx1-ubyte")).expect("readable");
+    let pipe = place.path("labels");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo is there").success());
+    let args = [
+        "evaluate",
+        "--data",
+        "t10k-images-idx3-ubyte",
+        "--labels",
+        "labels",
+        "--csv",
+        "rows.csv",
+        "--json",
+    ];
+    let program = place
+        .command(&[&args[..], &NET].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // Opens once the program reads, and so after it has tried the CSV file.
+    let mut pipe = fs::File::options().write(true).open(pipe).expect("a pipe");
+    fs::write(place.path("rows.csv"), "mine").expect("writable");
+    pipe.write_all(&labels).expect("it reads");
+    drop(pipe);
+    let output = program.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("rows.csv: exists"));
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(said["images"], 5);
+    let rows = fs::read(place.path("rows.csv")).expect("readable");
+    assert_eq!(rows, b"mine");
 }
 
 #[test]
