@@ -39,6 +39,10 @@ any image differ.";
 /// Classify a data set in the clear or encrypted: accuracy, confusion matrix, differences.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
+// Options shared with `run`, where nothing is in the clear.
+#[command(mut_arg("key", |arg| arg.requires("encrypted")))]
+#[command(mut_arg("bits", |arg| arg.requires("encrypted")))]
+#[command(mut_arg("insecure", |arg| arg.requires("encrypted")))]
 pub(crate) struct Args {
     /// The images: an IDX file; a CSV file, label first; a folder with an IDX test set, or with
     /// PNG files whose names begin with the label and - or _.
@@ -72,11 +76,11 @@ pub(crate) struct Args {
     key: KeyOptions,
 
     /// How values share ciphertexts.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, requires = "encrypted")]
     layout: Layout,
 
     /// Images in one encrypted query: more fill slots better, fewer take less memory.
-    #[arg(long, value_name = "N", default_value_t = CHUNK)]
+    #[arg(long, value_name = "N", default_value_t = CHUNK, requires = "encrypted")]
     chunk: usize,
 
     /// Classify with the floats of a checkpoint that `pdnn train` kept, to see what quantisation

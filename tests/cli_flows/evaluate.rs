@@ -12,10 +12,8 @@ use pdnn::{
     network::argmax,
 };
 
-#[cfg(unix)]
-use crate::place::stderr;
 use crate::{
-    place::{NET, Place},
+    place::{NET, Place, stderr},
     tiny,
 };
 
@@ -130,6 +128,25 @@ fn a_csv_file_that_fails_at_the_end_does_not_take_the_result_along() {
     assert_eq!(said["images"], 5);
     let rows = fs::read(place.path("rows.csv")).expect("readable");
     assert_eq!(rows, b"mine");
+}
+
+#[test]
+fn options_of_encryption_need_encrypted() {
+    let place = Place::with_key();
+    idx_set(&place, 2);
+    let evaluate = [&["evaluate", "--data", "."][..], &NET].concat();
+    for option in [
+        &["--key", "alice.key.json"][..],
+        &["--bits", "2048"],
+        &["--insecure"],
+        &["--layout", "latency"],
+        &["--chunk", "7"],
+    ] {
+        let output = place.run(&[&evaluate[..], option].concat());
+        assert_eq!(output.status.code(), Some(2), "{option:?}");
+        assert!(stderr(&output).contains("--encrypted"), "{option:?}");
+    }
+    place.ok(&evaluate);
 }
 
 #[test]
