@@ -15,6 +15,7 @@ use crate::{
 use super::{
     console::Console,
     error::{CliResult, Explain},
+    keys,
     messages::{self, Output},
     network,
     options::{FollowOptions, ModelOption},
@@ -74,6 +75,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let path = args.query.unwrap_or_else(|| PathBuf::from("-"));
     let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
     let query = messages::read_query(&path)?;
+    keys::warn_if_insecure(query.key(), &path, console);
     let server = server(&args.network, console)?;
 
     let reply = answer(&server, &query, &path, console)?;
@@ -112,6 +114,9 @@ fn answer_session(
         let number = session.next(Side::Server, follow.wait()).explain()?;
         let path = session.query_path(number);
         let query = session.read(&path, follow.wait(), messages::read_query)?;
+        if written.is_empty() {
+            keys::warn_if_insecure(query.key(), &path, console);
+        }
         let reply = answer(server, &query, &path, console)?;
         let file = session.put_reply(number, &reply).explain()?;
         written.push(report(server, &reply, &file, console));

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     console::Console,
-    error::{CliResult, Explain, bail},
+    error::{CliResult, Explain, bail, file_name},
     random,
 };
 
@@ -147,13 +147,7 @@ pub(crate) fn either(path: &Path, console: &Console) -> CliResult<Key> {
             secret.public()
         }
     };
-    if public.is_insecure() {
-        console.warn(&format!(
-            "{}: a key of {} bits protects nothing; use it for tests only",
-            path.display(),
-            public.bits()
-        ));
-    }
+    warn_if_insecure(public, path, console);
     console.debug(&format!(
         "key {}, {} bits, fingerprint {}",
         path.display(),
@@ -161,6 +155,17 @@ pub(crate) fn either(path: &Path, console: &Console) -> CliResult<Key> {
         hex(public.fingerprint().as_bytes())
     ));
     Ok(key)
+}
+
+/// Warns if a key, from the file of a key or of a query, is too short.
+pub(crate) fn warn_if_insecure(public: &PublicKey, path: &Path, console: &Console) {
+    if public.is_insecure() {
+        console.warn(&format!(
+            "{}: a key of {} bits protects nothing; use it for tests only",
+            file_name(path),
+            public.bits()
+        ));
+    }
 }
 
 /// Warns if others than its owner may read a secret key's file.

@@ -56,6 +56,23 @@ fn a_secret_key_that_others_may_read_is_warned_about() {
 }
 
 #[test]
+fn a_query_under_a_short_key_is_warned_about() {
+    let place = Place::with_key();
+    let encrypt = ["encrypt", "--key", "alice.pub.json", "0.png"];
+    place.ok(&[&encrypt[..], &NET, &["-o", "q"]].concat());
+    place.ok(&[&encrypt[..], &NET, &["--session", "s"]].concat());
+    for (infer, query) in [
+        (&["infer", "q", "-o", "r"][..], "q"),
+        (&["infer", "--session", "s"], "s/1-query.pdnn"),
+    ] {
+        let output = place.run(&[infer, &NET].concat());
+        assert!(output.status.success());
+        let warning = format!("warning: {query}: a key of 512 bits protects nothing");
+        assert!(stderr(&output).contains(&warning), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn no_output_holds_a_secret() {
     let place = Place::with_key();
     let secret: Value =
