@@ -78,12 +78,39 @@ pub(crate) fn stdout_error(error: io::Error) -> CliError {
     }
 }
 
-/// `text` as one line that a terminal shows as it is: file names and labels
-/// come from elsewhere and may hold line breaks or escape sequences.
+/// The most characters of a line: what comes from elsewhere must not fill the
+/// screen.
+const MAX_LINE: usize = 500;
+
+/// `text` as one line that a terminal shows as it is, and not without end:
+/// file names, labels and messages come from elsewhere and may hold line
+/// breaks, escape sequences, or characters that turn the order of what follows
+/// around. Those are shown by their numbers, white space as a space.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let shown: String = match c {
+            '\n' | '\r' | '\t' => " ".into(),
+            c if c.is_control() || steers(c) => c.escape_unicode().collect(),
+            c => c.into(),
+        };
+        length += shown.chars().count();
+        if length > MAX_LINE {
+            line.push('…');
+            break;
+        }
+        line += &shown;
+    }
+    line
+}
+
+/// Whether a character separates lines or sets the direction of text.
+fn steers(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -92,7 +119,29 @@ mod tests {
 
     #[test]
     fn escape_sequences_and_line_breaks_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\nb\u{1b}[31mc\td"), "a b [31mc d");
+        assert_eq!(
+            one_line("a\nb\u{1b}[31mc\td\u{9b}"),
+            r"a b\u{1b}[31mc d\u{9b}"
+        );
+    }
+
+    #[test]
+    fn direction_marks_and_separators_do_not_reach_the_terminal() {
+        for c in "\u{200e}\u{200f}\u{202a}\u{202e}\u{2028}\u{2029}\u{2066}\u{2069}".chars() {
+            let shown = one_line(&format!("gnp{c}.7"));
+            assert_eq!(shown, format!("gnp\\u{{{:x}}}.7", u32::from(c)));
+        }
+        assert_eq!(one_line("größer – 数字"), "größer – 数字");
+    }
+
+    #[test]
+    fn a_line_has_an_end() {
+        assert_eq!(one_line(&"a".repeat(MAX_LINE)), "a".repeat(MAX_LINE));
+        for endless in ["a", "数", "\u{202e}", "\n"] {
+            let shown = one_line(&endless.repeat(100_000));
+            assert!(shown.ends_with('…'));
+            assert!(shown.chars().count() <= MAX_LINE + 1);
+        }
     }
 
     #[test]

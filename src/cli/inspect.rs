@@ -107,7 +107,11 @@ impl Facts {
             });
             let mut table = Table::new(columns);
             for layer in &self.layers {
-                table.row(first.keys().map(|name| plain(name, &layer[name])));
+                table.row(
+                    first
+                        .keys()
+                        .map(|name| one_line(&plain(name, &layer[name]))),
+                );
             }
             lines.push(String::new());
             lines.push(table.text().trim_end().to_string());
@@ -250,7 +254,7 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
         other => bail!(
             "{}: is a {:?} file, of which this version knows nothing",
             path.display(),
-            one_line(other)
+            other
         ),
     }
 }

@@ -73,6 +73,26 @@ fn a_query_under_a_short_key_is_warned_about() {
 }
 
 #[test]
+fn a_profile_of_another_does_not_steer_the_terminal() {
+    let place = Place::new();
+    let text = fs::read_to_string(place.path("net/profile.json")).expect("text");
+    let mut profile: Value = serde_json::from_str(&text).expect("JSON");
+    profile["labels"][0] = format!("\u{202e}\u{1b}[2J{}", "x".repeat(10_000)).into();
+    profile["stages"][0]["name"] = "\u{2066}\u{2028}odd".into();
+    fs::write(place.path("odd.json"), profile.to_string()).expect("writable");
+    let output = place.run(&["inspect", "odd.json"]);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).expect("text");
+    for c in ['\u{202e}', '\u{1b}', '\u{2066}', '\u{2028}'] {
+        assert!(!said.contains(c), "{said}");
+    }
+    assert!(
+        said.lines().all(|line| line.chars().count() < 700),
+        "{said}"
+    );
+}
+
+#[test]
 fn no_output_holds_a_secret() {
     let place = Place::with_key();
     let secret: Value =
