@@ -110,7 +110,12 @@ fn answer_session(
     console: &Console,
 ) -> CliResult {
     let mut written = Vec::new();
+    let stages = server.profile().stages.len();
     loop {
+        if session.is_answered(stages).explain()? {
+            console.note(&format!("all {stages} replies are written"));
+            break;
+        }
         let number = session.next(Side::Server, follow.wait()).explain()?;
         let path = session.query_path(number);
         let query = session.read(&path, follow.wait(), messages::read_query)?;
@@ -120,7 +125,7 @@ fn answer_session(
         let reply = answer(server, &query, &path, console)?;
         let file = session.put_reply(number, &reply).explain()?;
         written.push(report(server, &reply, &file, console));
-        let last = reply.header().stage + 1 == server.profile().stages.len();
+        let last = reply.header().stage + 1 == stages;
         if last || !follow.follow {
             break;
         }

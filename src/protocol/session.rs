@@ -380,6 +380,17 @@ impl Session {
         Ok((query, reply))
     }
 
+    /// Whether the server has written all replies for a network of so many
+    /// stages, so that no query is to come.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be read.
+    pub fn is_answered(&self, stages: usize) -> Result<bool, SessionError> {
+        let (query, reply) = self.highest()?;
+        Ok(query <= reply && reply >= stages)
+    }
+
     /// The number of the message that `side` has to work on next, or else of
     /// the one that it waits for.
     fn ready(&self, side: Side) -> Result<Result<usize, usize>, SessionError> {

@@ -33,13 +33,23 @@ fn a_session_advances_by_one_step_a_call() {
     ];
     for _ in 1..place.network.profile().stages.len() {
         place.ok(&infer);
+        let early = place.fails(&infer);
+        assert!(early.contains("is not there yet"), "{early}");
         assert_eq!(place.json(&decrypt)["status"], "query");
         let early = place.fails(&decrypt);
         assert!(early.contains("is not there yet"), "{early}");
     }
     place.ok(&infer);
-    let early = place.fails(&infer);
-    assert!(early.contains("is not there yet"), "{early}");
+    // Nothing is left for the server to do, or to wait for.
+    for follow in [&[][..], &["--follow"]] {
+        let output = place.run(&[&infer[..], follow].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let note = format!(
+            "note: all {} replies are written",
+            place.network.profile().stages.len()
+        );
+        assert!(stderr(&output).contains(&note), "{}", stderr(&output));
+    }
     for _ in 0..2 {
         // The label can be read again.
         let done = place.json(&decrypt);
