@@ -101,7 +101,13 @@ impl Output {
                     );
                 }
                 json.push('\n');
-                write_atomic(path, json.as_bytes(), Overwrite::Yes, Mode::Shared).about_file(path)
+                write_atomic(path, json.as_bytes(), Overwrite::Yes, Mode::Shared)
+                    .about_file(path)?;
+                if console.json() {
+                    let file = path.display().to_string();
+                    console.print_json(&json!({ "file": file, "bytes": json.len() }))?;
+                }
+                Ok(())
             }
             None => console.print(&json),
         }

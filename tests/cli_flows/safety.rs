@@ -272,6 +272,10 @@ fn output_of_another_kind_is_never_overwritten() {
     for _ in 0..2 {
         place.ok(&[&number[..], &["n.json"]].concat());
     }
+    let said = place.json(&[&number[..], &["n.json", "--json"]].concat());
+    assert_eq!(said["file"], "n.json");
+    let bytes = fs::metadata(place.path("n.json")).expect("there").len();
+    assert_eq!(said["bytes"], bytes);
     let error = place.fails(&[&["infer", "q", "-o", "q"][..], &NET].concat());
     assert!(error.contains("exists and is not a reply"), "{error}");
 }
