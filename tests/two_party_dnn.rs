@@ -455,6 +455,42 @@ fn every_unusable_header_member_is_named() {
 }
 
 #[test]
+fn header_members_that_are_not_canonical_are_refused() {
+    let mut here = parties(16);
+    let query = first_query(&mut here);
+    let bytes = query.to_bytes();
+    let upper = query.header().query_id.to_string().to_uppercase();
+    let slots = format!("0{}", query.header().slot_bits);
+    for (name, value) in [
+        ("stage", "01"),
+        ("stage", "+1"),
+        ("images", "01"),
+        ("slot_bits", slots.as_str()),
+        ("query_id", upper.as_str()),
+    ] {
+        let changed = common::messages::with_metadata(&bytes, Kind::QUERY, name, value);
+        match Query::from_bytes(&changed).map(|_| ()) {
+            Err(ProtocolError::NotCanonical { member, .. }) => assert_eq!(member, name),
+            other => panic!("{name} = {value:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_unknown_header_member_is_named() {
+    let mut here = parties(16);
+    let mut container =
+        pdnn::file::Container::from_bytes(&first_query(&mut here).to_bytes(), Kind::QUERY)
+            .expect("well formed");
+    container.set("price", "0");
+    let bytes = container.to_bytes().expect("well formed");
+    match Query::from_bytes(&bytes).map(|_| ()) {
+        Err(ProtocolError::UnknownMember { member, .. }) => assert_eq!(member, "price"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_key_that_does_not_match_its_fingerprint_is_refused() {
     let mut here = parties(16);
     let bytes = first_query(&mut here).to_bytes();

@@ -124,6 +124,27 @@ pub enum ProtocolError {
         /// The member.
         member: &'static str,
     },
+    /// A metadata member is not written as this program writes it.
+    #[error("the {kind}'s {member:?} is not written as expected, {expected:?}; it was changed")]
+    NotCanonical {
+        /// Query or reply.
+        kind: &'static str,
+        /// The member.
+        member: String,
+        /// How it is written.
+        expected: String,
+    },
+    /// A metadata member that nothing is known of.
+    #[error(
+        "the {kind} has {member:?} in its header, which is not known; it needs a newer version of \
+         this program"
+    )]
+    UnknownMember {
+        /// Query or reply.
+        kind: &'static str,
+        /// The member.
+        member: String,
+    },
     /// The message speaks another protocol.
     #[error("the {kind} speaks protocol {found:?}; expected {PROTOCOL:?}")]
     OtherProtocol {

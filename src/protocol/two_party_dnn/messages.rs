@@ -13,7 +13,7 @@ use crate::{
     encrypted::layout::{Packing, StageLayout},
     file::{
         Container, Kind, Tensor,
-        container::{Dtype, hex},
+        container::{DIGEST, Dtype, FORMAT_VERSION, KIND, hex},
         key,
     },
     network::Profile,
@@ -79,6 +79,7 @@ pub struct Reply {
 }
 
 const CIPHERTEXTS: &str = "ciphertexts";
+const PUBLIC_KEY: &str = "public_key";
 
 impl Query {
     /// The kind of file that holds a query.
@@ -102,7 +103,7 @@ impl Query {
     /// The query as a file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut metadata = self.header.to_metadata();
-        metadata.insert("public_key".into(), key::public_to_json(&self.key));
+        metadata.insert(PUBLIC_KEY.into(), key::public_to_json(&self.key));
         write(
             Query::KIND,
             metadata,
@@ -125,7 +126,7 @@ impl Query {
     pub(super) fn read(bytes: &[u8], known: Option<&PublicKey>) -> Result<Query, ProtocolError> {
         let (metadata, width, rows) = read(Query::KIND, bytes)?;
         let header = Header::from_metadata(Query::KIND, &metadata)?;
-        let json = member(Query::KIND, &metadata, "public_key")?;
+        let json = member(Query::KIND, &metadata, PUBLIC_KEY)?;
         let key = match known {
             Some(known) if key::public_to_json(known) == json => known.clone(),
             _ => key::public_from_json(json).map_err(|e| ProtocolError::Key(e.to_string()))?,
@@ -283,7 +284,7 @@ impl Header {
                 member: name,
             })
         }
-        Ok(Header {
+        let header = Header {
             key: Fingerprint::from_bytes(bytes(kind, metadata, "key")?),
             network: bytes(kind, metadata, "network")?,
             stage: number("stage", 1, 1 << 16)? - 1,
@@ -296,7 +297,40 @@ impl Header {
             })?,
             images: number("images", 1, MAX_IMAGES)?,
             slot_bits: number("slot_bits", 1, 1 << 16)? as u32,
-        })
+        };
+        header.expect_canonical(kind, metadata)?;
+        Ok(header)
+    }
+
+    /// One way to write each message: nothing but what is known, and every
+    /// member as [`Header::to_metadata`] writes it.
+    fn expect_canonical(
+        &self,
+        kind: Kind,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<(), ProtocolError> {
+        let canonical = self.to_metadata();
+        for (name, found) in metadata {
+            match canonical.get_key_value(name) {
+                Some((_, expected)) if expected == found => {}
+                Some((_, expected)) => {
+                    return Err(ProtocolError::NotCanonical {
+                        kind: kind.name,
+                        member: name.clone(),
+                        expected: expected.clone(),
+                    });
+                }
+                None if [KIND, FORMAT_VERSION, DIGEST].contains(&name.as_str()) => {}
+                None if kind == Kind::QUERY && name == PUBLIC_KEY => {}
+                None => {
+                    return Err(ProtocolError::UnknownMember {
+                        kind: kind.name,
+                        member: name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 }
 
