@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::protocol::{
+    Protocol,
     session::{Record, Session, Side},
     two_party_dnn::{Client, ClientKeys, Reply, Step},
 };
@@ -86,7 +87,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Some(out) => Some(Output::new(out, messages::QUERY)?),
         None => None,
     };
-    let reply = messages::read_reply(&path)?;
+    let reply = read(&path)?;
     let profile = network::profile_for(
         &reply.header().network,
         args.network.network.as_deref(),
@@ -112,6 +113,14 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             messages::report_query(&client, &query, &written, console)
         }
         (Step::Next(_), None) => bail!("no place to write the next query; give one with -o"),
+    }
+}
+
+/// Reads a reply, whatever protocol it speaks.
+fn read(path: &Path) -> CliResult<Reply> {
+    let (protocol, bytes) = messages::read_message(path)?;
+    match protocol {
+        Protocol::TwoPartyDnn => Reply::from_bytes(&bytes).about_file(path),
     }
 }
 
@@ -141,14 +150,14 @@ fn advance(
     loop {
         let number = session.next(Side::Client, follow.wait()).explain()?;
         let path = session.reply_path(number);
-        let reply = session.read(&path, follow.wait(), messages::read_reply)?;
+        let reply = session.read(&path, follow.wait(), read)?;
         session.expect(&record, number, reply.header()).explain()?;
         match receive(client, &reply, &path, console)? {
             Step::Done(logits) => {
                 return print(client, &record.images, &logits, logits_wanted, console);
             }
             Step::Next(query) => {
-                let written = session.put_query(number + 1, &query).explain()?;
+                let written = session.put_query(number + 1, &query.to_bytes()).explain()?;
                 if !follow.follow {
                     return messages::report_query(client, &query, &written, console);
                 }

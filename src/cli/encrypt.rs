@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     file::key::Key,
     protocol::{
+        Protocol,
         session::{Record, Session},
         two_party_dnn::{Client, ClientKeys},
     },
@@ -17,7 +18,7 @@ use super::{
     keys,
     messages::{self, Output},
     network,
-    options::{ImageOptions, Layout, ProfileOption},
+    options::{ImageOptions, Layout, ProfileOption, ProtocolOption},
     random,
 };
 
@@ -44,6 +45,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     images: ImageOptions,
+
+    #[command(flatten)]
+    protocol: ProtocolOption,
 
     /// Where to write the query; - is standard output.
     #[arg(long, short, value_name = "FILE", required_unless_present = "session")]
@@ -85,8 +89,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     };
     let profile = network::profile(args.network.network.as_deref(), console)?;
     let images = Source::open(&args.images, profile.input, console)?.all();
-
-    let client = Client::new(profile, keys);
+    let client = match args.protocol.or_default(&profile) {
+        Protocol::TwoPartyDnn => Client::new(profile, keys),
+    };
     let bar = console.progress("encrypting");
     let query = client
         .query_with(

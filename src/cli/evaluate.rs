@@ -11,18 +11,18 @@ use crate::{
     dataset::Selection,
     file::atomic::{Mode, Overwrite, check_writable, write_atomic},
     network::{Network, argmax},
-    protocol::two_party_dnn::{Client, ClientKeys, MAX_IMAGES, Server},
+    protocol::{Protocol, two_party_dnn::MAX_IMAGES},
     report::{Confusion, RunCost, StageCost, count, duration},
 };
 
 use super::{
-    both_sides::BothSides,
+    both_sides::{BothSides, both_sides},
     console::Console,
     error::{CliError, CliResult, Explain, bail},
     floats::Floats,
     images::Source,
     network,
-    options::{Layout, ModelOption, Polarity},
+    options::{Layout, ModelOption, Polarity, ProtocolOption},
     random,
     run::{CHUNK, KeyOptions, Keyed, key_line},
 };
@@ -40,6 +40,7 @@ any image differ.";
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 // Options shared with `run`, where nothing is in the clear.
+#[command(mut_arg("protocol", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("key", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("bits", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("insecure", |arg| arg.requires("encrypted")))]
@@ -67,6 +68,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     network: ModelOption,
+
+    #[command(flatten)]
+    protocol: ProtocolOption,
 
     /// Classify encrypted, and compare with the clear.
     #[arg(long)]
@@ -109,6 +113,7 @@ struct Evaluation {
 /// What only an encrypted evaluation has.
 #[derive(Serialize, Debug)]
 struct Encrypted {
+    protocol: &'static str,
     key_bits: u32,
     /// Images whose encrypted and clear logits differ.
     differing: usize,
@@ -145,8 +150,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(path) = &args.float {
         return floats(path, images, profile.labels, console);
     }
+    let protocol = args.protocol.or_default(&profile);
     let mut sides = if args.encrypted {
-        Some(encrypted_sides(&args, &network, console)?)
+        Some(encrypted_sides(&args, protocol, &network, console)?)
     } else {
         None
     };
@@ -167,12 +173,10 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         let clear = network.forward_all(&chunk.values);
         let logits = match &mut sides {
             None => clear.clone(),
-            Some((sides, _)) => sides
-                .classify(&chunk.values, args.layout.into(), &mut rng, |stage| {
-                    let part = done * stages + chunk.values.len() * (stage + 1);
-                    bar.units()(part, all * stages);
-                })
-                .explain()?,
+            Some((sides, _)) => sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
+                let part = done * stages + chunk.values.len() * stages_done;
+                bar.units()(part, all * stages);
+            })?,
         };
         for (index, (logits, clear)) in logits.iter().zip(&clear).enumerate() {
             let class = argmax(logits);
@@ -197,7 +201,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         elapsed_ms,
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
         encrypted: sides.map(|(sides, key_generation_ms)| Encrypted {
-            key_bits: sides.client().public_key().bits(),
+            protocol: protocol.name(),
+            key_bits: sides.key_bits(),
             differing,
             key_generation_ms,
             stages: sides.cost().stages.clone(),
@@ -247,12 +252,12 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
 /// Both sides, and how long the key took if it was made for them.
 fn encrypted_sides(
     args: &Args,
+    protocol: Protocol,
     network: &Network,
     console: &Console,
-) -> CliResult<(BothSides, Option<f64>)> {
+) -> CliResult<(Box<dyn BothSides>, Option<f64>)> {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
-    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
-    let sides = BothSides::new(client, Server::new(network.clone()));
+    let sides = both_sides(protocol, network.clone(), key, args.layout.into());
     Ok((sides, made_in_ms))
 }
 

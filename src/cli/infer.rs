@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     protocol::{
+        Protocol,
         session::{Session, Side, Written},
         two_party_dnn::{Query, Reply, Server},
     },
@@ -74,7 +75,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     // clap demands both where there is no session.
     let path = args.query.unwrap_or_else(|| PathBuf::from("-"));
     let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
-    let query = messages::read_query(&path)?;
+    let query = read(&path)?;
     keys::warn_if_insecure(query.key(), &path, console);
     let server = server(&args.network, console)?;
 
@@ -85,6 +86,14 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         console.print_json(&facts)?;
     }
     Ok(())
+}
+
+/// Reads a query, whatever protocol it speaks.
+fn read(path: &Path) -> CliResult<Query> {
+    let (protocol, bytes) = messages::read_message(path)?;
+    match protocol {
+        Protocol::TwoPartyDnn => Query::from_bytes(&bytes).about_file(path),
+    }
 }
 
 fn server(network: &ModelOption, console: &Console) -> CliResult<Server> {
@@ -118,12 +127,12 @@ fn answer_session(
         }
         let number = session.next(Side::Server, follow.wait()).explain()?;
         let path = session.query_path(number);
-        let query = session.read(&path, follow.wait(), messages::read_query)?;
+        let query = session.read(&path, follow.wait(), read)?;
         if written.is_empty() {
             keys::warn_if_insecure(query.key(), &path, console);
         }
         let reply = answer(server, &query, &path, console)?;
-        let file = session.put_reply(number, &reply).explain()?;
+        let file = session.put_reply(number, &reply.to_bytes()).explain()?;
         written.push(report(server, &reply, &file, console));
         let last = reply.header().stage + 1 == stages;
         if last || !follow.follow {

@@ -15,8 +15,9 @@ use crate::{
         input,
     },
     protocol::{
+        Protocol,
         session::Written,
-        two_party_dnn::{Client, Header, MAX_MESSAGE, Query, Reply},
+        two_party_dnn::{Client, Header, MAX_MESSAGE, Query},
     },
     report::{count, size},
 };
@@ -45,14 +46,15 @@ pub(crate) fn read(path: &Path) -> CliResult<Vec<u8>> {
     input::read_all(path, MAX_BYTES).about_file(path)
 }
 
-/// Reads a query.
-pub(crate) fn read_query(path: &Path) -> CliResult<Query> {
-    Query::from_bytes(&read(path)?).about_file(path)
-}
-
-/// Reads a reply.
-pub(crate) fn read_reply(path: &Path) -> CliResult<Reply> {
-    Reply::from_bytes(&read(path)?).about_file(path)
+/// Reads a query or a reply whole, and what protocol it speaks.
+///
+/// A file that names no protocol that is known here counts as one of 2P-DNN:
+/// its reader says what is wrong with it.
+pub(crate) fn read_message(path: &Path) -> CliResult<(Protocol, Vec<u8>)> {
+    let bytes = read(path)?;
+    let named = metadata(bytes.as_slice(), Protocol::MEMBER);
+    let protocol = named.and_then(|name| name.parse().ok());
+    Ok((protocol.unwrap_or(Protocol::TwoPartyDnn), bytes))
 }
 
 /// Where a message is written, checked before the work that makes it.
@@ -80,7 +82,8 @@ impl Output {
         check_target(&path, Overwrite::Yes).about_file(&path)?;
         // A device or a pipe has nothing that could be lost.
         let exists = fs::metadata(&path).is_ok_and(|found| found.is_file());
-        if exists && kind_of(&path).as_deref() != Some(kind) {
+        let found = || metadata(File::open(&path).ok()?, KIND);
+        if exists && found().as_deref() != Some(kind) {
             bail!(
                 "{}: exists and is not a {kind}; it is not overwritten, choose another name",
                 path.display()
@@ -116,17 +119,17 @@ impl Output {
     }
 }
 
-/// The kind that a container file says it is of, from its header alone.
-fn kind_of(path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
+/// What a container says under `key`, from its header alone, which is not
+/// checked.
+fn metadata(mut container: impl Read, key: &str) -> Option<String> {
     let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
+    container.read_exact(&mut length).ok()?;
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER {
         return None;
     }
-    let header: Value = serde_json::from_reader(file.take(length)).ok()?;
-    Some(header["__metadata__"][KIND].as_str()?.to_string())
+    let header: Value = serde_json::from_reader(container.take(length)).ok()?;
+    Some(header["__metadata__"][key].as_str()?.to_string())
 }
 
 /// `1 image`, `2 images`.

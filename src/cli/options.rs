@@ -6,7 +6,8 @@ use clap::ValueEnum;
 
 use crate::{
     dataset::{Invert, Selection},
-    protocol::{session::Wait, two_party_dnn::LayoutChoice},
+    network::Profile,
+    protocol::{Protocol, session::Wait, two_party_dnn::LayoutChoice},
 };
 
 /// Images that are to be classified.
@@ -65,6 +66,31 @@ impl From<Layout> for LayoutChoice {
             Layout::Auto => LayoutChoice::Auto,
             Layout::Latency => LayoutChoice::Latency,
             Layout::Throughput => LayoutChoice::Throughput,
+        }
+    }
+}
+
+/// Which protocol classifies.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub(crate) struct ProtocolOption {
+    /// The protocol. [default: the one that the network is for]
+    #[arg(long, value_enum)]
+    protocol: Option<ProtocolName>,
+}
+
+/// The protocols by name.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum ProtocolName {
+    /// Paillier, an exchange for each linear layer.
+    #[value(name = Protocol::TwoPartyDnn.name())]
+    TwoPartyDnn,
+}
+
+impl ProtocolOption {
+    /// The protocol that was asked for, or the one for the network of `profile`.
+    pub(crate) fn or_default(self, _profile: &Profile) -> Protocol {
+        match self.protocol {
+            Some(ProtocolName::TwoPartyDnn) | None => Protocol::TwoPartyDnn,
         }
     }
 }

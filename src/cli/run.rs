@@ -6,19 +6,18 @@ use serde_json::json;
 
 use crate::{
     paillier::SecretKey,
-    protocol::two_party_dnn::{Client, ClientKeys, Server},
     report::{count, duration},
 };
 
 use super::{
     answer::{self, Answer},
-    both_sides::BothSides,
+    both_sides::both_sides,
     console::Console,
-    error::{CliResult, Explain, one_line},
+    error::{CliResult, one_line},
     images::Source,
     keys::{self, KeySize},
     network,
-    options::{ImageOptions, Layout, ModelOption},
+    options::{ImageOptions, Layout, ModelOption, ProtocolOption},
     random,
 };
 
@@ -46,6 +45,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     network: ModelOption,
+
+    #[command(flatten)]
+    protocol: ProtocolOption,
 
     /// How values share ciphertexts.
     #[arg(long, value_enum, default_value_t)]
@@ -98,31 +100,30 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 
-    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
-    let mut sides = BothSides::new(client, Server::new(network));
+    let protocol = args.protocol.or_default(network.profile());
+    let mut sides = both_sides(protocol, network, key, args.layout.into());
     let mut rng = random::system()?;
 
     let started = Instant::now();
-    let stages = sides.client().profile().stages.len();
+    let stages = sides.profile().stages.len();
     let bar = console.progress("classifying");
     let all = images.count();
     let mut done = 0;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(chunk) = images.next(CHUNK) {
-        let logits = sides
-            .classify(&chunk.values, args.layout.into(), &mut rng, |stage| {
-                let part = done * stages + chunk.values.len() * (stage + 1);
-                bar.units()(part, all * stages);
-            })
-            .explain()?;
+        let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
+            let part = done * stages + chunk.values.len() * stages_done;
+            bar.units()(part, all * stages);
+        })?;
         done += logits.len();
-        answers.extend(Answer::all(sides.client().profile(), &chunk.names, &logits));
+        answers.extend(Answer::all(sides.profile(), &chunk.names, &logits));
     }
     drop(bar);
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let cost = sides.cost();
     let value = json!({
+        "protocol": protocol.name(),
         "images": answers,
         "key_bits": bits,
         "key_generation_ms": made_in_ms,

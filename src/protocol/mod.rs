@@ -3,3 +3,45 @@
 
 pub mod session;
 pub mod two_party_dnn;
+
+use std::{fmt, str::FromStr};
+
+/// A protocol, as messages and options name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// [`two_party_dnn`].
+    TwoPartyDnn,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Protocol; 1] = [Protocol::TwoPartyDnn];
+
+    /// Its name: what a message says under [`Protocol::MEMBER`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::TwoPartyDnn => "2p-dnn",
+        }
+    }
+
+    /// The metadata member of a message that names its protocol.
+    pub const MEMBER: &'static str = "protocol";
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Protocol, String> {
+        let named = |protocol: &Protocol| protocol.name() == text;
+        Protocol::ALL.into_iter().find(named).ok_or_else(|| {
+            let names: Vec<&str> = Protocol::ALL.iter().map(|one| one.name()).collect();
+            format!("unknown protocol {text:?}; expected {}", names.join(" or "))
+        })
+    }
+}

@@ -38,7 +38,7 @@ use crate::{
     network::Profile,
 };
 
-use super::two_party_dnn::{Header, Query, Reply};
+use super::two_party_dnn::{Header, Query};
 
 const RECORD: &str = "session.json";
 const PROFILE: &str = "profile.json";
@@ -340,22 +340,22 @@ impl Session {
         self.folder.join(format!("{number}-reply.pdnn"))
     }
 
-    /// Writes query `number`.
+    /// Writes query `number`, given as the bytes of its file.
     ///
     /// # Errors
     ///
     /// A query of that number exists, or the folder cannot be written.
-    pub fn put_query(&self, number: usize, query: &Query) -> Result<Written, SessionError> {
-        put(self.query_path(number), &query.to_bytes())
+    pub fn put_query(&self, number: usize, query: &[u8]) -> Result<Written, SessionError> {
+        put(self.query_path(number), query)
     }
 
-    /// Writes reply `number`.
+    /// Writes reply `number`, given as the bytes of its file.
     ///
     /// # Errors
     ///
     /// A reply of that number exists, or the folder cannot be written.
-    pub fn put_reply(&self, number: usize, reply: &Reply) -> Result<Written, SessionError> {
-        put(self.reply_path(number), &reply.to_bytes())
+    pub fn put_reply(&self, number: usize, reply: &[u8]) -> Result<Written, SessionError> {
+        put(self.reply_path(number), reply)
     }
 
     /// The highest numbers of a query and of a reply in the folder, 0 for none.

@@ -63,7 +63,7 @@ pub use messages::{Header, Query, QueryId, Reply};
 pub use server::{Answer, Server};
 
 /// The protocol's name in files.
-pub const PROTOCOL: &str = "2p-dnn";
+pub const PROTOCOL: &str = super::Protocol::TwoPartyDnn.name();
 
 /// The most images that one query may hold. More images go in several queries.
 pub const MAX_IMAGES: usize = 4096;
