@@ -10,9 +10,11 @@ pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most weights of one layer.
 pub const MAX_WEIGHTS: usize = 1 << 26;
 /// Most products of a weight and an input in one layer, and most values read
-/// by one pooling. Over all stages this bounds the range analysis of a hostile
-/// model to about a minute.
+/// by one pooling.
 pub const MAX_PRODUCTS: usize = 1 << 28;
+/// Most of both over all stages: range analysis, which a hostile model can
+/// cause, takes time in proportion to them.
+pub const MAX_ALL_PRODUCTS: usize = 1 << 30;
 /// Most stages of a network.
 pub const MAX_STAGES: usize = 64;
 /// Most operations behind one linear layer.

@@ -201,10 +201,15 @@ impl Linear {
         }
         let outputs = self.output_shape().len();
         let weights = self.channels().saturating_mul(self.taps());
-        let products = outputs.saturating_mul(self.taps());
         at_most("the number of outputs", outputs, MAX_ELEMENTS)?;
         at_most("the number of weights", weights, MAX_WEIGHTS)?;
-        at_most("the number of products", products, MAX_PRODUCTS)
+        at_most("the number of products", self.products(), MAX_PRODUCTS)
+    }
+
+    /// Products of a weight and an input, those with padding included.
+    /// Saturates. Only meaningful if [`Linear::check`] passes.
+    pub(super) fn products(&self) -> usize {
+        self.output_shape().len().saturating_mul(self.taps())
     }
 
     /// Checks that `weights` has as many weights and biases as the layer.

@@ -109,6 +109,14 @@ impl Op {
         Some((Window { size, stride }, pooling))
     }
 
+    /// Values read to make an output of shape `output`.
+    pub(super) fn reads(&self, output: Shape) -> usize {
+        match self.window() {
+            Some((window, _)) => window.reads(output),
+            None => output.len(),
+        }
+    }
+
     /// Checks the operation by itself and returns the shape of its output for
     /// an input of shape `input`.
     ///

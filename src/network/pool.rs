@@ -51,10 +51,21 @@ impl Window {
             width: extent(input.width, size, stride, 0),
             ..input
         };
-        let reads = output.len().saturating_mul(size).saturating_mul(size);
         at_most("the number of values", output.len(), MAX_ELEMENTS)?;
-        at_most("the number of values read", reads, MAX_PRODUCTS)?;
+        at_most(
+            "the number of values read",
+            self.reads(output),
+            MAX_PRODUCTS,
+        )?;
         Ok(output)
+    }
+
+    /// Values read for an output of shape `output`. Saturates.
+    pub(super) fn reads(self, output: Shape) -> usize {
+        output
+            .len()
+            .saturating_mul(self.size)
+            .saturating_mul(self.size)
     }
 
     /// Calls `fold` with the values of each window, output by output.

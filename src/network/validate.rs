@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     NetworkError, PROFILE_FORMAT, PROFILE_VERSION, Problem, Profile, Range, Shape, Stage,
-    limits::{MAX_ELEMENTS, MAX_NAME, MAX_STAGES, MAX_STEPS, at_most, not_zero},
+    limits::{MAX_ALL_PRODUCTS, MAX_ELEMENTS, MAX_NAME, MAX_STAGES, MAX_STEPS, at_most, not_zero},
 };
 
 impl Profile {
@@ -37,13 +37,14 @@ impl Profile {
     pub(super) fn check_shapes(&self) -> Result<(), NetworkError> {
         self.check_head()?;
         let mut shape = self.input.shape;
+        let mut work = 0;
         let mut names = HashSet::new();
         for stage in &self.stages {
             if !names.insert(&stage.name) {
                 let name = &stage.name;
                 return inconsistent(format!("two stages have the name {name}"));
             }
-            shape = stage.check(shape)?;
+            shape = stage.check(shape, &mut work)?;
         }
         if self.labels.len() != shape.len() {
             return inconsistent(format!(
@@ -117,25 +118,31 @@ impl Stage {
     }
 
     /// Checks that the stage takes an input of shape `found`, and returns the
-    /// shape of its output.
-    fn check(&self, found: Shape) -> Result<Shape, NetworkError> {
+    /// shape of its output. `work` counts products and values read, from the
+    /// first stage on.
+    fn check(&self, found: Shape, work: &mut usize) -> Result<Shape, NetworkError> {
         let expected = self.linear.input_shape();
         let fits = match self.linear {
             super::Linear::Conv { .. } => expected == found,
             super::Linear::Dense { inputs, .. } => inputs == found.len(),
         };
-        let layer = || -> Result<(), Problem> {
+        let mut layer = || -> Result<(), Problem> {
             self.linear.check()?;
             if !fits {
                 return Err(Problem::InputShape { expected, found });
             }
-            at_most("the number of steps", self.then.len(), MAX_STEPS)
+            at_most("the number of steps", self.then.len(), MAX_STEPS)?;
+            add_work(work, self.linear.products())
         };
         layer().map_err(|problem| problem.at(self.place()))?;
         let mut shape = self.linear.output_shape();
         for (step, op) in self.then.iter().enumerate() {
             shape = op
                 .output_shape(shape)
+                .and_then(|output| {
+                    add_work(work, op.reads(output))?;
+                    Ok(output)
+                })
                 .map_err(|problem| problem.at(self.place_of(step)))?;
         }
         Ok(shape)
@@ -166,6 +173,13 @@ fn check_text(what: &str, text: &str) -> Result<(), NetworkError> {
         ));
     }
     Ok(())
+}
+
+/// Adds to the products and values read so far.
+fn add_work(work: &mut usize, more: usize) -> Result<(), Problem> {
+    *work = work.saturating_add(more);
+    let what = "the number of products and values read, from the first stage to here,";
+    at_most(what, *work, MAX_ALL_PRODUCTS)
 }
 
 /// The profile contradicts itself.

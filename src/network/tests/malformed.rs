@@ -220,6 +220,26 @@ fn layer_shapes_that_do_not_chain() {
 }
 
 #[test]
+fn too_many_products_over_all_stages() {
+    // Each layer has 2^26 products, the most that its weights allow; the
+    // seventeenth has one too many.
+    let words = "stage layer17: the number of products and values read";
+    assert_refused(words, |p| {
+        p["input"]["shape"] = json!({"channels": 8192, "height": 1, "width": 1});
+        let mut stage = p["stages"][2].clone();
+        stage["linear"]["inputs"] = 8192.into();
+        stage["linear"]["outputs"] = 8192.into();
+        stage["then"] = json!([]);
+        let stages = (1..=17).map(|i| {
+            let mut stage = stage.clone();
+            stage["name"] = format!("layer{i}").into();
+            stage
+        });
+        p["stages"] = stages.collect();
+    });
+}
+
+#[test]
 fn zero_stride() {
     assert_refused("stage conv1: the stride is 0", |p| {
         p["stages"][0]["linear"]["stride"] = 0.into();
