@@ -83,7 +83,8 @@ pub fn remove_partial() -> Held {
     Held { _list: list }
 }
 
-/// Writes `bytes` to `path`, whole or not at all.
+/// Writes `bytes` to `path`, whole or not at all. They go to the file as they
+/// are, through no buffer: they may be a secret key's.
 ///
 /// # Errors
 /// See [`WriteError`]; what had the name before is then unchanged.
@@ -93,7 +94,7 @@ pub fn write_atomic(
     overwrite: Overwrite,
     mode: Mode,
 ) -> Result<(), WriteError> {
-    write_atomic_with(path, overwrite, mode, |out| out.write_all(bytes))
+    write_then(path, overwrite, mode, |out| out.write_all(bytes), |_, _| {})
 }
 
 /// Writes what `fill` writes to `path`, whole or not at all. If `fill` fails,
@@ -110,10 +111,15 @@ pub fn write_atomic_with(
     mode: Mode,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
-    write_then(path, overwrite, mode, fill, |_, _| {})
+    let buffered = |out: &mut dyn Write| {
+        let mut out = BufWriter::new(out);
+        fill(&mut out)?;
+        out.flush()
+    };
+    write_then(path, overwrite, mode, buffered, |_, _| {})
 }
 
-/// As [`write_atomic_with`]; `then` is called with the list and the file's
+/// As [`write_atomic_with`], unbuffered; `then` is called with the list and the file's
 /// absolute name once it has that name, under the same lock.
 fn write_then(
     path: &Path,
@@ -131,10 +137,7 @@ fn write_then(
     let target = resolved(path, overwrite);
     let folder = folder_of(&target);
     let temp = Temp::create(folder, mode)?;
-    let mut out = BufWriter::new(&temp.file);
-    fill(&mut out)?;
-    out.flush()?;
-    drop(out);
+    fill(&mut &temp.file)?;
     temp.file.sync_all()?;
     temp.rename(&target, overwrite, then)?;
     // The name is durable once its folder is; where a folder cannot be synced
