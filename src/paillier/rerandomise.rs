@@ -21,7 +21,8 @@
 //! everything but for odd prime factors l of p − 1 or q − 1 at which both x²
 //! and z happen to be l-th powers: probability about 1/l² each, over honestly
 //! made keys together 9.7 % (7.4 % for l = 3, 1.6 % for 5, 0.6 % for 7), so a
-//! protocol that must hide its model uses r^n. For such an l
+//! protocol that must hide its model uses r^n ([`Rerandomiser::uniform`]). For
+//! such an l
 //! the owner sees the product's class modulo l-th powers, a sum of exponents
 //! modulo l, in the results of that one re-randomiser. Other ordinary keys
 //! (python-paillier's) have a few further classes of order 2 or of
@@ -91,8 +92,9 @@ impl Rerandomiser {
                 break z;
             }
         };
-        let mut bases = negated_square(ring, n, &x);
-        bases.extend_from_slice(&z);
+        let square = Zeroizing::new(negated_square(ring, n, &x));
+        // In one allocation: growing would leave a copy behind.
+        let bases = Zeroizing::new([&square[..], &z[..]].concat());
         let powers = ring.pow_public(&ring.enter(&bases, n.len()), n);
         let combs = Combs {
             main: Comb::new(ring, &powers.slice(0..1), key.bits() + MARGIN, uses),
