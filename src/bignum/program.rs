@@ -5,7 +5,7 @@
 //! A program works on an *arena*: elements `0..inputs` are the inputs, and each
 //! stage appends its results. A stage may read whatever lies before it.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use super::{BignumError, invert::ROOT_PRODUCTS, steps::Plan};
 
@@ -13,7 +13,7 @@ use super::{BignumError, invert::ROOT_PRODUCTS, steps::Plan};
 pub const ONE: u32 = u32::MAX;
 
 /// Rows of indices, one after the other in memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Csr {
     ends: Vec<u32>,
     indices: Vec<u32>,
@@ -26,9 +26,13 @@ impl Csr {
     }
 
     /// Appends a row.
+    ///
+    /// # Panics
+    /// If the rows come to more than 2³² − 1 indices.
     pub fn push(&mut self, row: impl IntoIterator<Item = u32>) {
         self.indices.extend(row);
-        self.ends.push(self.indices.len() as u32);
+        let end = u32::try_from(self.indices.len()).expect("at most 2^32 - 1 indices");
+        self.ends.push(end);
     }
 
     /// Number of rows.
@@ -51,6 +55,13 @@ impl Csr {
     }
 }
 
+/// Counts only: the indices follow from a server's weights.
+impl fmt::Debug for Csr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Csr({} rows)", self.len())
+    }
+}
+
 impl<R: IntoIterator<Item = u32>> FromIterator<R> for Csr {
     fn from_iter<I: IntoIterator<Item = R>>(rows: I) -> Csr {
         let mut csr = Csr::new();
@@ -64,7 +75,7 @@ impl<R: IntoIterator<Item = u32>> FromIterator<R> for Csr {
 /// A step of a [`Program`]. Each variant appends one result per row (or pair,
 /// or index). Wherever an index is expected, [`ONE`] stands for 1, except in
 /// `Invert`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Stage {
     /// Row j: the product of the listed elements. An empty row is 1.
     Products(Csr),
@@ -154,14 +165,39 @@ impl Stage {
     }
 }
 
+/// Kind and number of results only: the rest follows from a server's weights.
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Stage::Products(_) => "Products",
+            Stage::Powers(_) => "Powers",
+            Stage::Weighted(_) => "Weighted",
+            Stage::Horner { .. } => "Horner",
+            Stage::Invert(_) => "Invert",
+        };
+        write!(f, "{kind}({} results)", self.results())
+    }
+}
+
 /// A straight-line program of products.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     inputs: usize,
     stages: Vec<Stage>,
     outputs: Vec<u32>,
     /// Elements of the arena after all stages.
     len: u32,
+}
+
+/// Counts only: the rest follows from a server's weights.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("inputs", &self.inputs)
+            .field("stages", &self.stages)
+            .field("outputs", &self.outputs.len())
+            .finish()
+    }
 }
 
 impl Program {

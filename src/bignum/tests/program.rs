@@ -265,3 +265,24 @@ fn weights_zero_or_ascending_are_refused() {
     let zero = Stage::Weighted(vec![vec![(0, 1), (1, 0)]]);
     assert_eq!(program.push(zero), Err(BignumError::BadWeights(0)));
 }
+
+#[test]
+fn debug_shows_counts_and_no_weights() {
+    let mut program = Program::new(12_345).expect("few inputs");
+    let stages = [
+        Stage::Products(Csr::from_iter([vec![9_871, 9_872], vec![ONE]])),
+        Stage::Powers(vec![(9_873, 9_874)]),
+        Stage::Weighted(vec![vec![(9_875, 9_876)]]),
+        Stage::Horner {
+            rows: Csr::from_iter([vec![9_877, 9_878]]),
+            digit_bits: 4,
+        },
+        Stage::Invert(vec![9_879]),
+    ];
+    for stage in stages {
+        program.push(stage).expect("in range");
+    }
+    let text = format!("{program:?} {:?}", Csr::from_iter([vec![9_880]]));
+    assert!(text.contains("12345") && text.contains("Weighted(1 results)"));
+    assert!(!text.contains("98"), "{text}");
+}
