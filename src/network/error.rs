@@ -48,6 +48,16 @@ pub enum NetworkError {
         /// Layers with weights.
         found: usize,
     },
+    /// A Bayesian profile where one of fixed weights is needed.
+    #[error(
+        "the network is Bayesian (its profile has a posterior), expected one of fixed weights; use it with --protocol bayhenn"
+    )]
+    Bayesian,
+    /// A profile of fixed weights where a Bayesian one is needed.
+    #[error(
+        "a model without deviations: the profile has no posterior, expected a Bayesian network, as pdnn train --bayesian makes one"
+    )]
+    NotBayesian,
     /// An input has the wrong number of elements.
     #[error("the input has {found} values, expected {expected} ({shape})")]
     InputLength {
@@ -165,6 +175,28 @@ pub enum Problem {
         expected: usize,
         /// Biases that there are.
         found: usize,
+    },
+    /// The number of standard deviations does not match the layer.
+    #[error("{found} standard deviations of {what}, expected {expected}")]
+    DeviationCount {
+        /// Weights or biases.
+        what: &'static str,
+        /// Weights or biases of the layer.
+        expected: usize,
+        /// Deviations that there are.
+        found: usize,
+    },
+    /// A drawn weight or bias might not fit its type.
+    #[error(
+        "overflowing deviations: {what} up to {truncation} standard deviations from their means may need more than {bits} bits"
+    )]
+    OverflowingDeviations {
+        /// Weights or biases.
+        what: &'static str,
+        /// Where the profile truncates.
+        truncation: u32,
+        /// Bits of the type.
+        bits: u32,
     },
     /// The range in the profile is not the one that the weights give.
     #[error(

@@ -18,15 +18,11 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// What [`Profile::validate`] refuses, weights that do not fit their
-    /// layer, a value that may leave 64 bits.
+    /// What [`Profile::validate`] refuses, a Bayesian profile, weights that do
+    /// not fit their layer, a value that may leave 64 bits.
     pub fn new(profile: Profile, layers: Vec<Weights>) -> Result<Network, NetworkError> {
-        let ranges = ranges(&profile, &layers)?;
-        let mut profile = profile;
-        for (stage, range) in profile.stages.iter_mut().zip(ranges) {
-            stage.range = range;
-        }
-        profile.validate()?;
+        let ranges = fixed_ranges(&profile, &layers)?;
+        let profile = profile.with_ranges(ranges)?;
         Ok(Network { profile, layers })
     }
 
@@ -38,13 +34,7 @@ impl Network {
     /// As [`Network::new`], and [`Problem::RangeMismatch`].
     pub fn check(profile: Profile, layers: Vec<Weights>) -> Result<Network, NetworkError> {
         profile.validate()?;
-        let ranges = ranges(&profile, &layers)?;
-        for (stage, computed) in profile.stages.iter().zip(ranges) {
-            if stage.range != computed {
-                let stated = stage.range;
-                return Err(Problem::RangeMismatch { stated, computed }.at(stage.place()));
-            }
-        }
+        profile.expect_ranges(fixed_ranges(&profile, &layers)?)?;
         Ok(Network { profile, layers })
     }
 
@@ -81,7 +71,7 @@ impl Network {
     ///
     /// If [`Profile::check_input`] refuses the input.
     pub fn forward(&self, input: &[i64]) -> Vec<i64> {
-        self.walk(input, |_| {})
+        self.profile.walk(&self.layers, input, |_| {})
     }
 
     /// The pre-activations of every stage for `input`, first stage first.
@@ -91,7 +81,8 @@ impl Network {
     /// As [`Network::forward`].
     pub fn trace(&self, input: &[i64]) -> Vec<Vec<i64>> {
         let mut trace = Vec::with_capacity(self.layers.len());
-        self.walk(input, |results| trace.push(results.to_vec()));
+        self.profile
+            .walk(&self.layers, input, |results| trace.push(results.to_vec()));
         trace
     }
 
@@ -103,37 +94,87 @@ impl Network {
     pub fn forward_all(&self, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
         inputs.par_iter().map(|input| self.forward(input)).collect()
     }
+}
 
-    /// The logits for `input`; `see` is shown the pre-activations on the way.
-    fn walk(&self, input: &[i64], mut see: impl FnMut(&[i64])) -> Vec<i64> {
-        if let Err(error) = self.profile.check_input(input) {
+impl Profile {
+    /// The logits that the weights `layers` give for `input`; `see` is shown
+    /// the pre-activations on the way.
+    ///
+    /// # Panics
+    ///
+    /// If [`Profile::check_input`] refuses the input, or `layers` are not of
+    /// the profile's shapes and ranges.
+    pub(super) fn walk(
+        &self,
+        layers: &[Weights],
+        input: &[i64],
+        mut see: impl FnMut(&[i64]),
+    ) -> Vec<i64> {
+        if let Err(error) = self.check_input(input) {
             panic!("{error}");
         }
+        assert_eq!(layers.len(), self.stages.len(), "layers of weights");
         let mut values = input.to_vec();
-        for (index, stage) in self.profile.stages.iter().enumerate() {
-            let results = self.pre_activations(index, &values);
+        for (stage, weights) in self.stages.iter().zip(layers) {
+            let results = stage.linear.forward(weights, &values);
             see(&results);
             values = stage.finish(&results);
         }
         values
     }
+
+    /// The profile with the ranges of its stages replaced, if it is valid then.
+    pub(super) fn with_ranges(mut self, ranges: Vec<Range>) -> Result<Profile, NetworkError> {
+        for (stage, range) in self.stages.iter_mut().zip(ranges) {
+            stage.range = range;
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// Refuses any other ranges of the stages than `computed`.
+    pub(super) fn expect_ranges(&self, computed: Vec<Range>) -> Result<(), NetworkError> {
+        for (stage, computed) in self.stages.iter().zip(computed) {
+            if stage.range != computed {
+                let stated = stage.range;
+                return Err(Problem::RangeMismatch { stated, computed }.at(stage.place()));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The exact range of every stage's results, from the real weights.
-fn ranges(profile: &Profile, layers: &[Weights]) -> Result<Vec<Range>, NetworkError> {
+/// The exact range of every stage's results, from weights that are fixed.
+fn fixed_ranges(profile: &Profile, layers: &[Weights]) -> Result<Vec<Range>, NetworkError> {
+    if profile.posterior.is_some() {
+        return Err(NetworkError::Bayesian);
+    }
+    ranges(profile, layers, layers)
+}
+
+/// The exact range of every stage's results, for weights from `least` to
+/// `greatest`.
+pub(super) fn ranges(
+    profile: &Profile,
+    least: &[Weights],
+    greatest: &[Weights],
+) -> Result<Vec<Range>, NetworkError> {
     profile.check_shapes()?;
-    if layers.len() != profile.stages.len() {
+    if least.len() != profile.stages.len() {
         return Err(NetworkError::LayerCount {
             expected: profile.stages.len(),
-            found: layers.len(),
+            found: least.len(),
         });
     }
     let mut inputs = vec![profile.input.range(); profile.input.shape.len()];
-    let mut ranges = Vec::with_capacity(layers.len());
-    for (stage, weights) in profile.stages.iter().zip(layers) {
+    let mut ranges = Vec::with_capacity(least.len());
+    for (stage, (low, high)) in profile.stages.iter().zip(least.iter().zip(greatest)) {
         let at = |problem: Problem| problem.at(stage.place());
-        stage.linear.check_weights(weights).map_err(at)?;
-        let results = stage.linear.bounds(weights, &inputs).map_err(at)?;
+        stage.linear.check_weights(low).map_err(at)?;
+        let results = stage
+            .linear
+            .bounds_between(low, high, &inputs)
+            .map_err(at)?;
         // A checked layer has at least one output.
         let range = Range::of_all(&results).unwrap_or(Range::new(0, 0));
         ranges.push(range);

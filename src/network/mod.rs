@@ -14,9 +14,14 @@
 //! element by element; no input within the profile's range can leave it. A
 //! network for which some value, even on the way to a result, might not fit 64
 //! bits is refused.
+//!
+//! A [`BayesianNetwork`] has a discrete [`Gaussian`] for each weight in place of
+//! a number. Its profile's ranges cover every network that can be drawn.
 
+mod bayesian;
 mod error;
 mod evaluate;
+mod gaussian;
 pub mod limits;
 mod linear;
 mod op;
@@ -30,11 +35,13 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use bayesian::{BayesianNetwork, Deviations};
 pub use error::{NetworkError, Problem};
 pub use evaluate::{Network, argmax, softmax};
+pub use gaussian::{Gaussian, RandomBits};
 pub use linear::{Linear, Weights};
 pub use op::Op;
-pub use profile::{InputSpec, PROFILE_FORMAT, PROFILE_VERSION, Profile, Stage};
+pub use profile::{InputSpec, PROFILE_FORMAT, PROFILE_VERSION, Posterior, Profile, Stage};
 pub use range::Range;
 pub use shape::Shape;
 pub use table::Function;

@@ -33,6 +33,27 @@ pub struct Profile {
     /// same number.
     #[serde(serialize_with = "write_scale", deserialize_with = "read_scale")]
     pub logit_scale: f64,
+    /// How weights are drawn, if the network is Bayesian: if they are drawn anew
+    /// for every query. `None` for a network of fixed weights, and then absent
+    /// from the JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posterior: Option<Posterior>,
+}
+
+/// The distribution of a Bayesian network's weights, as far as a client knows
+/// it. Means and deviations are the server's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Posterior {
+    /// No weight is drawn further than this many standard deviations from its
+    /// mean: 1 to [`Posterior::MAX_TRUNCATION`].
+    pub truncation: u32,
+}
+
+impl Posterior {
+    /// The greatest truncation. What a Gaussian has beyond 8 deviations is
+    /// below 2^-49.
+    pub const MAX_TRUNCATION: u32 = 8;
 }
 
 /// What a network takes.
@@ -132,7 +153,8 @@ impl Stage {
 }
 
 impl Profile {
-    /// A profile of the current format and version.
+    /// A profile of the current format and version, of a network of fixed
+    /// weights.
     pub fn new(
         name: impl Into<String>,
         input: InputSpec,
@@ -148,6 +170,7 @@ impl Profile {
             stages,
             labels,
             logit_scale: f64::from(logit_scale as f32),
+            posterior: None,
         }
     }
 

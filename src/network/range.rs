@@ -7,6 +7,9 @@
 //! image are, the bound is attained; behind an earlier layer it is sound. Slot
 //! widths follow from these bounds, so an overflow is impossible for inputs
 //! within the profile's range, not just improbable.
+//!
+//! Where weights are drawn at random, each is an interval as well, and the
+//! products' bounds stand at the corners of weight and input.
 
 use std::fmt;
 
@@ -91,7 +94,24 @@ impl fmt::Display for Range {
 impl Linear {
     /// The bounds of every output element, flat in the order channel, row,
     /// column, for inputs anywhere within `inputs` (one interval an element,
-    /// each independent of the others).
+    /// each independent of the others): [`Linear::bounds_between`] for weights
+    /// that are fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Overflow`] if a bound does not fit 64 bits.
+    ///
+    /// # Panics
+    ///
+    /// If `weights` or `inputs` do not have the layer's shape.
+    pub fn bounds(&self, weights: &Weights, inputs: &[Range]) -> Result<Vec<Range>, Problem> {
+        self.bounds_between(weights, weights, inputs)
+    }
+
+    /// The bounds of every output element, flat in the order channel, row,
+    /// column, if each weight and bias lies anywhere between that of `least`
+    /// and that of `greatest`, each input anywhere within its interval in
+    /// `inputs`, and all are independent of each other.
     ///
     /// A weight has 32 bits, an input 64 and a layer at most 2^26 taps, so the
     /// 128-bit sums cannot overflow.
@@ -102,9 +122,15 @@ impl Linear {
     ///
     /// # Panics
     ///
-    /// If `weights` or `inputs` do not have the layer's shape.
-    pub fn bounds(&self, weights: &Weights, inputs: &[Range]) -> Result<Vec<Range>, Problem> {
-        assert_eq!(self.check_weights(weights), Ok(()));
+    /// If weights or `inputs` do not have the layer's shape.
+    pub fn bounds_between(
+        &self,
+        least: &Weights,
+        greatest: &Weights,
+        inputs: &[Range],
+    ) -> Result<Vec<Range>, Problem> {
+        assert_eq!(self.check_weights(least), Ok(()));
+        assert_eq!(self.check_weights(greatest), Ok(()));
         assert_eq!(
             inputs.len(),
             self.input_shape().len(),
@@ -117,15 +143,14 @@ impl Linear {
             let met: Vec<(usize, Range)> = (0..taps)
                 .filter_map(|tap| Some((tap, inputs[self.tap_input(position, tap)?])))
                 .collect();
-            let kernels = weights.weights.chunks_exact(taps).zip(&weights.bias);
-            for (channel, (kernel, &bias)) in kernels.enumerate() {
-                let (mut min, mut max) = (i128::from(bias), i128::from(bias));
+            let lows = least.weights.chunks_exact(taps).zip(&least.bias);
+            let highs = greatest.weights.chunks_exact(taps).zip(&greatest.bias);
+            for (channel, ((low, &bias_low), (high, &bias_high))) in lows.zip(highs).enumerate() {
+                let (mut min, mut max) = (i128::from(bias_low), i128::from(bias_high));
                 for &(tap, input) in &met {
-                    let weight = i128::from(kernel[tap]);
-                    let low = weight * i128::from(input.min);
-                    let high = weight * i128::from(input.max);
-                    min += low.min(high);
-                    max += low.max(high);
+                    let (least, greatest) = products(low[tap], high[tap], input);
+                    min += least;
+                    max += greatest;
                 }
                 bounds[channel * positions + position] =
                     Range::checked(min, max, "a pre-activation")?;
@@ -133,4 +158,20 @@ impl Linear {
         }
         Ok(bounds)
     }
+}
+
+/// The least and the greatest product of a weight from `low` to `high` and an
+/// input within `input`: both stand at a corner.
+fn products(low: i32, high: i32, input: Range) -> (i128, i128) {
+    let of = |weight: i32| {
+        let a = i128::from(weight) * i128::from(input.min);
+        let b = i128::from(weight) * i128::from(input.max);
+        (a.min(b), a.max(b))
+    };
+    let (min, max) = of(low);
+    if low == high {
+        return (min, max);
+    }
+    let (other_min, other_max) = of(high);
+    (min.min(other_min), max.max(other_max))
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    NetworkError, PROFILE_FORMAT, PROFILE_VERSION, Problem, Profile, Range, Shape, Stage,
+    NetworkError, PROFILE_FORMAT, PROFILE_VERSION, Posterior, Problem, Profile, Range, Shape,
+    Stage,
     limits::{MAX_ALL_PRODUCTS, MAX_ELEMENTS, MAX_NAME, MAX_STAGES, MAX_STEPS, at_most, not_zero},
 };
 
@@ -84,6 +85,14 @@ impl Profile {
             return inconsistent(format!(
                 "logit_scale is {}, expected a positive number in single precision",
                 self.logit_scale
+            ));
+        }
+        if let Some(Posterior { truncation }) = self.posterior
+            && !(1..=Posterior::MAX_TRUNCATION).contains(&truncation)
+        {
+            return inconsistent(format!(
+                "weights are truncated at {truncation} standard deviations, expected 1 to {}",
+                Posterior::MAX_TRUNCATION
             ));
         }
         let input = || -> Result<(), Problem> {
