@@ -10,10 +10,13 @@ use super::{
     ModelError, NetworkFileError, Overwrite,
     atomic::{Mode, check_target, write_atomic},
     input,
-    model::{model_to_bytes, read_model_from},
+    model::{
+        bayesian::{bayesian_to_bytes, read_bayesian_from},
+        model_to_bytes, read_model_from,
+    },
     profile::{read_profile, write_profile},
 };
-use crate::network::{Network, Profile};
+use crate::network::{BayesianNetwork, Network, NetworkError, Profile};
 
 /// Name of the profile in a network's folder.
 pub const PROFILE_FILE: &str = "profile.json";
@@ -72,20 +75,68 @@ pub fn load_profile(path: &Path) -> Result<Profile, NetworkFileError> {
     read_profile(path)
 }
 
-/// Reads a whole network, for a server: `path` is its folder or either of its
-/// files.
+/// A network of either kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyNetwork {
+    /// One of fixed weights.
+    Fixed(Network),
+    /// One whose weights are drawn.
+    Bayesian(BayesianNetwork),
+}
+
+impl AnyNetwork {
+    /// What a client may know of it.
+    pub fn profile(&self) -> &Profile {
+        match self {
+            AnyNetwork::Fixed(network) => network.profile(),
+            AnyNetwork::Bayesian(network) => network.profile(),
+        }
+    }
+}
+
+/// Reads a whole network of either kind, for a server: `path` is its folder or
+/// either of its files.
 ///
 /// # Errors
 ///
-/// What [`network_files`], [`read_profile`] and [`read_model_from`] refuse,
-/// naming the file.
-pub fn load_network(path: &Path) -> Result<Network, NetworkFileError> {
+/// What [`network_files`], [`read_profile`], [`read_model_from`] and
+/// [`read_bayesian_from`] refuse, naming the file.
+pub fn load_any(path: &Path) -> Result<AnyNetwork, NetworkFileError> {
     let (profile, model) = network_files(path)?;
     let profile = read_profile(&profile)?;
     input::open(&model)
         .map_err(ModelError::from)
-        .and_then(|source| read_model_from(source, &profile))
+        .and_then(|source| match profile.posterior {
+            None => read_model_from(source, &profile).map(AnyNetwork::Fixed),
+            Some(_) => read_bayesian_from(source, &profile).map(AnyNetwork::Bayesian),
+        })
         .map_err(|problem| problem.in_file(&model))
+}
+
+/// Reads a whole network of fixed weights, for a server: `path` is its folder or
+/// either of its files.
+///
+/// # Errors
+///
+/// As [`load_any`], and [`NetworkError::Bayesian`].
+pub fn load_network(path: &Path) -> Result<Network, NetworkFileError> {
+    match load_any(path)? {
+        AnyNetwork::Fixed(network) => Ok(network),
+        AnyNetwork::Bayesian(_) => Err(ModelError::from(NetworkError::Bayesian).in_file(path)),
+    }
+}
+
+/// Reads a whole Bayesian network, for a server: `path` is its folder or either
+/// of its files.
+///
+/// # Errors
+///
+/// As [`load_any`], and [`NetworkError::NotBayesian`].
+pub fn load_bayesian(path: &Path) -> Result<BayesianNetwork, NetworkFileError> {
+    match load_any(path)? {
+        AnyNetwork::Bayesian(network) => Ok(network),
+        AnyNetwork::Fixed(_) => Err(ModelError::from(NetworkError::NotBayesian).in_file(path)),
+    }
 }
 
 /// Writes both files of a network into the existing folder `folder`, model
@@ -100,12 +151,36 @@ pub fn save_network(
     network: &Network,
     overwrite: Overwrite,
 ) -> Result<(), NetworkFileError> {
+    let model = || model_to_bytes(network);
+    save(folder, network.profile(), model, overwrite)
+}
+
+/// [`save_network`] for a Bayesian network.
+///
+/// # Errors
+///
+/// As [`save_network`].
+pub fn save_bayesian(
+    folder: &Path,
+    network: &BayesianNetwork,
+    overwrite: Overwrite,
+) -> Result<(), NetworkFileError> {
+    let model = || bayesian_to_bytes(network);
+    save(folder, network.profile(), model, overwrite)
+}
+
+fn save(
+    folder: &Path,
+    of: &Profile,
+    to_bytes: impl FnOnce() -> Result<Vec<u8>, ModelError>,
+    overwrite: Overwrite,
+) -> Result<(), NetworkFileError> {
     let (profile, model) = (folder.join(PROFILE_FILE), folder.join(MODEL_FILE));
     for path in [&profile, &model] {
         check_target(path, overwrite).map_err(|error| ModelError::from(error).in_file(path))?;
     }
-    model_to_bytes(network)
+    to_bytes()
         .and_then(|bytes| Ok(write_atomic(&model, &bytes, overwrite, Mode::Shared)?))
         .map_err(|problem| problem.in_file(&model))?;
-    write_profile(&profile, network.profile(), overwrite)
+    write_profile(&profile, of, overwrite)
 }

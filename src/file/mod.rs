@@ -12,6 +12,9 @@ pub mod profile;
 
 pub use atomic::{Mode, Overwrite, write_atomic};
 pub use container::{Container, ContainerError, Kind, Tensor};
-pub use folder::{load_network, load_profile, save_network};
+pub use folder::{
+    AnyNetwork, load_any, load_bayesian, load_network, load_profile, save_bayesian, save_network,
+};
+pub use model::bayesian::{bayesian_from_bytes, bayesian_to_bytes};
 pub use model::{ModelError, NetworkFileError, model_from_bytes, model_to_bytes};
 pub use profile::{profile_from_bytes, read_profile, write_profile};

@@ -8,9 +8,14 @@
 //! | `<stage>.weight` | `I8` if every weight of the stage fits, else `I32` | output, input, kernel row, kernel column; or output, input |
 //! | `<stage>.bias` | `I64` | output |
 //!
-//! and nothing else. The metadata name the network and hold the fingerprint of
-//! its profile, in lower-case hexadecimal digits. A model is only read together
-//! with its profile: the ranges in it are computed anew from the weights.
+//! and nothing else, except for the [standard deviations](bayesian) of a Bayesian
+//! network. The metadata name the network and hold the fingerprint of its
+//! profile, in lower-case hexadecimal digits. A model is only read together with
+//! its profile: the ranges in it are computed anew from the weights.
+
+pub mod bayesian;
+#[cfg(test)]
+mod tests;
 
 use std::{io::Read, path::PathBuf};
 
@@ -18,7 +23,7 @@ use thiserror::Error;
 
 use super::{
     atomic::WriteError,
-    container::{Container, ContainerError, Dtype, Kind, MAX_HEADER, Tensor, hex},
+    container::{Container, ContainerError, Dtype, Kind, Tensor, hex},
     input::InputError,
 };
 use crate::network::{Network, NetworkError, Profile, Stage, Weights};
@@ -74,7 +79,7 @@ pub enum ModelError {
     },
     /// There is a tensor that belongs to no stage.
     #[error(
-        "tensor {name:?} belongs to no stage of the profile; expected only <stage>.weight and <stage>.bias"
+        "tensor {name:?} belongs to no stage of the profile; expected only <stage>.weight and <stage>.bias, and <stage>.weight_deviation and <stage>.bias_deviation if the network is Bayesian"
     )]
     ExtraTensor {
         /// Its name.
@@ -87,6 +92,41 @@ pub enum ModelError {
         name: String,
         /// Its element type.
         found: String,
+    },
+    /// A Bayesian profile, and a model of fixed weights.
+    #[error(
+        "a model without deviations, but the profile has a posterior, which makes the network Bayesian; take profile and model from the same export"
+    )]
+    WithoutDeviations,
+    /// A profile of fixed weights, and a Bayesian model.
+    #[error(
+        "tensor {name:?} holds standard deviations, but the profile has no posterior, which makes the weights fixed; take profile and model from the same export"
+    )]
+    UnexpectedDeviations {
+        /// Name of the tensor.
+        name: String,
+    },
+    /// Deviations are signed, or no integers.
+    #[error(
+        "tensor {name:?} is {found}, expected {expected} elements: a standard deviation is a whole number and not negative"
+    )]
+    DeviationType {
+        /// Name of the tensor.
+        name: String,
+        /// Its element type.
+        found: String,
+        /// The element types that are read.
+        expected: &'static str,
+    },
+    /// Model and profile truncate at different places.
+    #[error(
+        "the model is truncated at {found} standard deviations, but the profile at {expected}; take profile and model from the same export"
+    )]
+    WrongTruncation {
+        /// Truncation in the profile.
+        expected: u32,
+        /// Truncation in the model.
+        found: u32,
     },
     /// No file of a network has such a name.
     #[error(
@@ -123,11 +163,15 @@ fn bias_name(stage: &Stage) -> String {
 /// [`ModelError::Container`] if there are so many stages that the container's
 /// header would be too long.
 pub fn model_to_bytes(network: &Network) -> Result<Vec<u8>, ModelError> {
-    let profile = network.profile();
+    Ok(weights_container(network.profile(), network.layers()).to_bytes()?)
+}
+
+/// A model with the metadata of `profile` and the tensors of `layers`.
+fn weights_container(profile: &Profile, layers: &[Weights]) -> Container {
     let mut container = Container::new(Kind::MODEL);
     container.set(NETWORK, hex(&profile.fingerprint()));
     container.set(NAME, &profile.name);
-    for (stage, layer) in profile.stages.iter().zip(network.layers()) {
+    for (stage, layer) in profile.stages.iter().zip(layers) {
         let (name, shape) = (weight_name(stage), stage.linear.weight_shape());
         let narrow: Result<Vec<i8>, _> = layer.weights.iter().map(|&w| w.try_into()).collect();
         container.push(match narrow {
@@ -137,7 +181,7 @@ pub fn model_to_bytes(network: &Network) -> Result<Vec<u8>, ModelError> {
         let shape = [layer.bias.len()];
         container.push(Tensor::from_i64s(&bias_name(stage), &shape, &layer.bias));
     }
-    Ok(container.to_bytes()?)
+    container
 }
 
 /// Reads the model file that belongs to `profile` from `source`.
@@ -147,12 +191,27 @@ pub fn model_to_bytes(network: &Network) -> Result<Vec<u8>, ModelError> {
 ///
 /// # Errors
 ///
-/// What the container refuses; a model of another network, with a tensor
-/// missing, too many, of a wrong shape or element type; weights that do not
-/// give the ranges of the profile.
+/// A Bayesian profile; what the container refuses; a model of another network,
+/// with a tensor missing, too many, of a wrong shape or element type; weights
+/// that do not give the ranges of the profile.
 pub fn read_model_from(source: impl Read, profile: &Profile) -> Result<Network, ModelError> {
     profile.validate()?;
-    let container = Container::read(source, Kind::MODEL, largest_model(profile))?;
+    if profile.posterior.is_some() {
+        return Err(NetworkError::Bayesian.into());
+    }
+    // Room for deviations, so that these are what is complained of.
+    let container = Container::read(source, Kind::MODEL, bayesian::largest_model(profile))?;
+    if let Some(tensor) = bayesian::deviations_in(&container) {
+        let name = tensor.name.clone();
+        return Err(ModelError::UnexpectedDeviations { name });
+    }
+    let layers = read_weights(&container, profile)?;
+    expect_only(&container, profile, &[weight_name, bias_name])?;
+    Ok(Network::check(profile.clone(), layers)?)
+}
+
+/// The weights of all stages, of a model that belongs to `profile`.
+fn read_weights(container: &Container, profile: &Profile) -> Result<Vec<Weights>, ModelError> {
     let expected = hex(&profile.fingerprint());
     let found = container.get(NETWORK)?;
     if found != expected {
@@ -166,22 +225,26 @@ pub fn read_model_from(source: impl Read, profile: &Profile) -> Result<Network, 
             found: found.to_owned(),
         });
     }
-    let layers = profile
-        .stages
-        .iter()
-        .map(|stage| read_layer(&container, stage))
-        .collect::<Result<Vec<Weights>, ModelError>>()?;
+    let stages = profile.stages.iter();
+    stages.map(|stage| read_layer(container, stage)).collect()
+}
+
+/// Refuses tensors with other names than `names` gives for the stages.
+fn expect_only(
+    container: &Container,
+    profile: &Profile,
+    names: &[fn(&Stage) -> String],
+) -> Result<(), ModelError> {
     let belongs = |tensor: &Tensor| {
-        let of_stage =
-            |stage: &Stage| tensor.name == weight_name(stage) || tensor.name == bias_name(stage);
+        let of_stage = |stage: &Stage| names.iter().any(|name| name(stage) == tensor.name);
         profile.stages.iter().any(of_stage)
     };
-    if let Some(extra) = container.tensors.iter().find(|tensor| !belongs(tensor)) {
-        return Err(ModelError::ExtraTensor {
+    match container.tensors.iter().find(|tensor| !belongs(tensor)) {
+        Some(extra) => Err(ModelError::ExtraTensor {
             name: extra.name.clone(),
-        });
+        }),
+        None => Ok(()),
     }
-    Ok(Network::check(profile.clone(), layers)?)
 }
 
 /// Reads the model file that belongs to `profile` from memory.
@@ -212,17 +275,3 @@ fn read_layer(container: &Container, stage: &Stage) -> Result<Weights, ModelErro
     let bias = bias.to_i64s()?;
     Ok(Weights { weights, bias })
 }
-
-/// Bytes of the longest model file that fits `profile`: a full header, wide
-/// weights, biases.
-fn largest_model(profile: &Profile) -> u64 {
-    let of_stage = |stage: &Stage| {
-        let (channels, taps) = (stage.linear.channels() as u64, stage.linear.taps() as u64);
-        channels.saturating_mul(taps.saturating_mul(4).saturating_add(8))
-    };
-    let tensors = profile.stages.iter().map(of_stage);
-    tensors.fold(8 + MAX_HEADER, u64::saturating_add)
-}
-
-#[cfg(test)]
-mod tests;

@@ -76,6 +76,9 @@ impl Tensor {
     numbers!(from_i8s, to_i8s, i8, I8);
     numbers!(from_i32s, to_i32s, i32, I32);
     numbers!(from_i64s, to_i64s, i64, I64);
+    numbers!(from_u16s, to_u16s, u16, U16);
+    numbers!(from_u32s, to_u32s, u32, U32);
+    numbers!(from_u64s, to_u64s, u64, U64);
     numbers!(from_f32s, to_f32s, f32, F32);
     numbers!(from_f64s, to_f64s, f64, F64);
 
