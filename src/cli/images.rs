@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use crate::{
-    dataset::{Dataset, Images as Pixels, Labels, Selection, Wanted, load, load_idx_pair},
+    dataset::{
+        Dataset, Images as Pixels, Labels, Selection, Wanted, has_idx_pair, load, load_idx_pair,
+        test_prefix,
+    },
     network::InputSpec,
 };
 
@@ -67,8 +70,8 @@ impl Source {
         input: InputSpec,
         console: &Console,
     ) -> CliResult<Source> {
-        let idx = |end: &str| data.join(format!("t10k-images-idx3-ubyte{end}")).is_file();
-        let pair = labels.is_none() && (idx("") || idx(".gz"));
+        let test = test_prefix(data);
+        let pair = labels.is_none() && has_idx_pair(data, test);
         let from = match labels {
             Some(path) => Labels::File(path.to_path_buf()),
             None if data.is_dir() => Labels::Names,
@@ -76,7 +79,7 @@ impl Source {
         };
         let wanted = wanted(input, invert, from)?;
         let set = if pair {
-            load_idx_pair(data, "t10k")
+            load_idx_pair(data, test)
         } else {
             load(data, &wanted)
         }

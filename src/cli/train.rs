@@ -18,6 +18,8 @@ Examples:
     pdnn train --out models/mine
   A quick one, to see that everything works:
     pdnn train --out models/quick --epochs 2 --qat-epochs 1
+  Chest X-rays (scripts/fetch-pneumonia.sh brings them to data/pneumonia):
+    pdnn train --out models/xray --data data/pneumonia --labels normal,pneumonia
   Narrow slots: 4-bit weights and activations, 6x6 kernels at stride 2:
     pdnn train --out models/narrow --topology lenet5-strided --weight-bits 4 --activation-bits 4
   Keep the floats, and quantise them once more without training them again:
@@ -27,11 +29,12 @@ Examples:
 The program must have been built with training:
   cargo install --path . --features train";
 
-/// Train a network on MNIST and export it to integers.
+/// Train a network on labelled images and export it to integers.
 ///
 /// First in floats, on images distorted anew every epoch, then with a forward
-/// pass that simulates the integer network. The last images of the training set
-/// are kept for validation. The same seed gives the same network on the same
+/// pass that simulates the integer network. Image size and number of classes
+/// are those of the data; a set without val-* files keeps its last training
+/// images for validation. The same seed gives the same network on the same
 /// machine. Writes profile.json, model.safetensors and README.md.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -48,14 +51,24 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Folder with MNIST's IDX files, plain or .gz [default: mnist in PDNN_DATA or data].
+    /// Folder with IDX files named as MNIST's, plain or .gz: train-*, t10k-* or test-*, and
+    /// val-* if there are any [default: mnist in PDNN_DATA or data].
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 
-    /// The network: lenet5 (ReLU, then average pooling), lenet5-pool-first (the other way
-    /// round), lenet5-strided (6x6 kernels at stride 2, no pooling), lenet5-max (max pooling).
+    /// The network: lenet5 (ReLU, then average pooling), lenet5-square (x² for ReLU),
+    /// lenet5-pool-first (pooling, then ReLU), lenet5-strided (6x6 kernels at stride 2, no
+    /// pooling), lenet5-max (max pooling).
     #[arg(long, value_name = "NAME", default_value = "lenet5")]
     topology: String,
+
+    /// What the network is called [default: the topology].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// What the classes are called, from class 0 on [default: their numbers].
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    labels: Vec<String>,
 
     /// Decides initial weights, order and distortion of the images.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -99,9 +112,10 @@ pub(crate) struct Args {
     #[arg(long)]
     no_augment: bool,
 
-    /// How many of the training images, from the end, to keep for validation.
-    #[arg(long, value_name = "N", default_value_t = 5000)]
-    validation: usize,
+    /// How many of the training images, from the end, to keep for validation [default: none if
+    /// there are val-* files, else a tenth, at most 5000].
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
 
     /// Begin from this checkpoint instead of from random weights.
     #[arg(long, value_name = "FILE")]

@@ -94,7 +94,7 @@ pub enum DatasetError {
     },
     /// A set's files are not there.
     #[error(
-        "neither {name} nor {name}.gz in {folder}; scripts/fetch-mnist.sh brings MNIST to data/mnist, PDNN_DATA names another folder than data"
+        "neither {name} nor {name}.gz in {folder}; scripts/fetch-mnist.sh brings MNIST to data/mnist, scripts/fetch-pneumonia.sh X-rays to data/pneumonia, PDNN_DATA names another folder than data"
     )]
     SetMissing {
         /// The file looked for.

@@ -128,8 +128,8 @@ pub fn load_bytes(bytes: &[u8], name: &str, wanted: &Wanted) -> Result<Dataset, 
 }
 
 /// Reads the pair `{prefix}-images-idx3-ubyte` and `{prefix}-labels-idx1-ubyte`
-/// of `folder`, each plain or with `.gz`. MNIST's test set has the prefix
-/// `t10k`, its training set `train`.
+/// of `folder`, each plain or with `.gz`. MNIST's training set has the prefix
+/// `train`; of the test set see [`test_prefix`].
 ///
 /// # Errors
 /// If one is missing or malformed, or they do not belong together.
@@ -155,6 +155,21 @@ pub fn load_idx_pair(folder: &Path, prefix: &str) -> Result<Dataset, DatasetErro
         notes: Vec::new(),
     };
     with_label_file(set, &Labels::File(labels_path))
+}
+
+/// The prefix of the test set in a folder of IDX pairs: MNIST's `t10k`, or
+/// `test`; the first if neither is there.
+pub fn test_prefix(folder: &Path) -> &'static str {
+    match has_idx_pair(folder, "test") && !has_idx_pair(folder, "t10k") {
+        true => "test",
+        false => "t10k",
+    }
+}
+
+/// Whether `folder` has the images of such a pair, plain or with `.gz`.
+pub fn has_idx_pair(folder: &Path, prefix: &str) -> bool {
+    let file = |end: &str| folder.join(format!("{prefix}-images-idx3-ubyte{end}"));
+    file("").is_file() || file(".gz").is_file()
 }
 
 fn with_label_file(mut set: Dataset, labels: &Labels) -> Result<Dataset, DatasetError> {
@@ -328,6 +343,15 @@ mod tests {
         );
         let set = load_idx_pair(folder.path(), "t10k").unwrap();
         assert_eq!(set.labels, Some(vec![1, 2, 3]));
+        assert!(has_idx_pair(folder.path(), "t10k") && !has_idx_pair(folder.path(), "val"));
+        write("test-images-idx3-ubyte.gz", Vec::new());
+        assert_eq!(test_prefix(folder.path()), "t10k");
+        fs::remove_file(folder.path().join("t10k-images-idx3-ubyte")).unwrap();
+        assert_eq!(test_prefix(folder.path()), "test");
+        write(
+            "t10k-images-idx3-ubyte",
+            write_idx_images(&images()).unwrap(),
+        );
         write("t10k-labels-idx1-ubyte", write_idx_labels(&[1, 2]).unwrap());
         assert!(matches!(
             load_idx_pair(folder.path(), "t10k"),

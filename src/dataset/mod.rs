@@ -22,7 +22,7 @@ pub use csv::read_csv;
 pub use error::DatasetError;
 pub use folder::{label_of_name, natural_order, read_folder};
 pub use idx::{read_idx_images, read_idx_labels, write_idx_images, write_idx_labels};
-pub use load::{Labels, Wanted, load, load_bytes, load_idx_pair};
+pub use load::{Labels, Wanted, has_idx_pair, load, load_bytes, load_idx_pair, test_prefix};
 pub use picture::{Invert, MAX_PIXELS, Picture, read_png, write_png};
 pub use select::Selection;
 

@@ -15,6 +15,8 @@ pub struct Card<'a> {
     pub options: &'a TrainOptions,
     /// The command line that does it again.
     pub command: String,
+    /// What the data set's folder is called.
+    pub data_set: String,
     /// Each file of the data set, unpacked, with its SHA-256.
     pub data: Vec<(String, String)>,
     /// How many images the network was trained on.
@@ -30,17 +32,20 @@ impl Display for Card<'_> {
         let network = self.trained.network();
         let profile = network.profile();
         let o = self.options;
+        let about = about(&self.data_set);
         writeln!(f, "# {}\n", profile.name)?;
         let shape = profile.input.shape;
         writeln!(
             f,
-            "A network for handwritten digits: {} grey image of {}x{} pixels, 0 (black) to 255 \
-             (white ink), in; {} classes out. All arithmetic is in integers: {}-bit weights with \
+            "A network for {}: {} grey image of {}x{} pixels, 0 (black) to 255 \
+             (white), in; {} classes out ({}). All arithmetic is in integers: {}-bit weights with \
              a scale for each output channel, {}-bit activations, full-precision biases.\n",
+            about.what,
             shape.channels,
             shape.height,
             shape.width,
             profile.classes(),
+            profile.labels.join(", "),
             o.weight_bits,
             o.activation_bits
         )?;
@@ -54,15 +59,15 @@ impl Display for Card<'_> {
         writeln!(f, "## Intended use and limits\n")?;
         writeln!(
             f,
-            "For demonstrations and measurements of private inference. It knows single digits, \
-             centred and scaled as in MNIST, white on black; it gives one of its classes for \
-             anything else as well. Not for decisions about people.\n"
+            "For demonstrations and measurements of private inference. {} It gives one of its \
+             classes for anything else as well. Not for decisions about people.\n",
+            about.knows
         )?;
         writeln!(f, "## Licence\n")?;
         writeln!(
             f,
-            "MIT OR Apache-2.0, as the program. The training images (MNIST, LeCun, Cortes and \
-             Burges; CC BY-SA 3.0) are not part of it."
+            "MIT OR Apache-2.0, as the program. The training images ({}) are not part of it.",
+            about.source
         )
     }
 }
@@ -104,14 +109,17 @@ impl Card<'_> {
         writeln!(f, "```sh\n{}\n```\n", self.command)?;
         writeln!(
             f,
-            "Seed {}. {} training images, the last {} of the training set kept for validation. \
+            "Seed {}. {} training images, {} for validation. \
              {} epochs in floats, then {} that simulate the integer network (straight-through \
              gradients, learnt steps). AdamW, batches of {}, peak learning rates {} and {}, \
              warm-up and cosine, weight decay {}. The same seed on the same kind of CPU gives \
              the same network.\n",
             o.seed,
             self.train_images,
-            self.validation.images,
+            match self.data.iter().any(|(name, _)| name.starts_with("val-")) {
+                true => format!("{} others", self.validation.images),
+                false => format!("the last {} of the set kept", self.validation.images),
+            },
             o.epochs,
             o.qat_epochs,
             o.batch,
@@ -119,6 +127,10 @@ impl Card<'_> {
             o.qat_rate,
             o.decay
         )?;
+        if o.augment == Augment::none() {
+            writeln!(f, "The images were not distorted.\n")?;
+            return self.checksums(f);
+        }
         let Augment {
             rotation,
             shift,
@@ -134,11 +146,48 @@ impl Card<'_> {
              points.\n",
             100.0 * scale
         )?;
+        self.checksums(f)
+    }
+
+    fn checksums(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "| data, unpacked | SHA-256 |\n|---|---|")?;
         for (name, digest) in &self.data {
             writeln!(f, "| `{name}` | `{digest}` |")?;
         }
         writeln!(f)
+    }
+}
+
+/// What is known about a data set.
+struct About {
+    /// What a network trained on it is for.
+    what: &'static str,
+    /// What such a network knows, a sentence.
+    knows: &'static str,
+    /// Where the images come from, and their licence.
+    source: &'static str,
+}
+
+/// What is known about the data set in a folder of this name.
+fn about(data_set: &str) -> About {
+    match data_set {
+        "mnist" => About {
+            what: "handwritten digits",
+            knows: "It knows single digits, centred and scaled as in MNIST, white on black.",
+            source: "MNIST, LeCun, Cortes and Burges; CC BY-SA 3.0",
+        },
+        "pneumonia" => About {
+            what: "chest X-rays of children",
+            knows: "It knows X-rays of one hospital, cut and scaled as in PneumoniaMNIST; at \
+                    28x28 pixels little is left of what a physician looks at.",
+            source: "PneumoniaMNIST of MedMNIST v2, Yang et al. 2023, after Kermany et al. 2018; \
+                     CC BY 4.0",
+        },
+        _ => About {
+            what: "images",
+            knows: "It knows images like those that it was trained on.",
+            source: "see the checksums above",
+        },
     }
 }
 

@@ -5,22 +5,26 @@ use candle_core::{Device, Var};
 use super::{
     TrainError,
     model::{Bits, BlockVars, Model},
-    topology::Block,
+    topology::{Block, Topology},
 };
 use crate::file::checkpoint::{Checkpoint, Parameter};
 
 const TOPOLOGY: &str = "topology";
+const INPUT: &str = "input";
+const CLASSES: &str = "classes";
 const WEIGHT_BITS: &str = "weight_bits";
 const ACTIVATION_BITS: &str = "activation_bits";
 
 /// A checkpoint of the float model and, once there is one, the quantised one.
 pub(super) fn save(
-    topology: &str,
+    topology: &Topology,
     float: &Model,
     quantised: Option<&Model>,
 ) -> Result<Checkpoint, TrainError> {
     let about = [
-        (TOPOLOGY, topology.to_string()),
+        (TOPOLOGY, topology.name.clone()),
+        (INPUT, input_text(topology.input)),
+        (CLASSES, topology.classes().to_string()),
         (WEIGHT_BITS, float.bits.weights.to_string()),
         (ACTIVATION_BITS, float.bits.activations.to_string()),
     ];
@@ -41,20 +45,44 @@ pub(super) fn save(
     })
 }
 
+fn input_text((channels, height, width): (usize, usize, usize)) -> String {
+    format!("{channels}x{height}x{width}")
+}
+
+/// Name, input and classes of the network that the checkpoint is of. Without
+/// the latter two it is one of MNIST's.
+pub(super) fn topology(checkpoint: &Checkpoint) -> Result<Topology, TrainError> {
+    let about = |key: &str, usual: &'static str| {
+        let value = checkpoint.about.get(key);
+        value.map_or(usual, String::as_str)
+    };
+    let wrong = |what: &str, found: &str| {
+        TrainError::Checkpoint(format!("the checkpoint has the {what} {found:?}"))
+    };
+    let (input, classes) = (about(INPUT, "1x28x28"), about(CLASSES, "10"));
+    let extents: Vec<usize> = input.split('x').flat_map(str::parse).collect();
+    let &[channels, height, width] = &extents[..] else {
+        return Err(wrong("input", input));
+    };
+    let classes = classes.parse().map_err(|_| wrong("classes", classes))?;
+    Topology::named(about(TOPOLOGY, ""), (channels, height, width), classes)
+}
+
 /// The float model and, if there is one for the same bits, the quantised one.
 pub(super) fn restore(
     checkpoint: &Checkpoint,
-    topology: &str,
-    blocks: Vec<Block>,
+    topology: &Topology,
     bits: Bits,
 ) -> Result<(Model, Option<Model>), TrainError> {
     let about = |key: &str| checkpoint.about.get(key).map_or("", String::as_str);
-    if about(TOPOLOGY) != topology {
+    if about(TOPOLOGY) != topology.name {
         return Err(TrainError::Checkpoint(format!(
-            "the checkpoint is of the topology {:?}, expected {topology}",
-            about(TOPOLOGY)
+            "the checkpoint is of the topology {:?}, expected {}",
+            about(TOPOLOGY),
+            topology.name
         )));
     }
+    let blocks = topology.blocks()?;
     let float = model(checkpoint, "float", blocks.clone(), bits, false)?;
     let same_bits = about(WEIGHT_BITS) == bits.weights.to_string()
         && about(ACTIVATION_BITS) == bits.activations.to_string();

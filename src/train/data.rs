@@ -47,6 +47,12 @@ impl Examples {
         &self.labels
     }
 
+    /// How many classes the labels tell apart: one more than the largest.
+    pub fn classes(&self) -> usize {
+        let largest = self.labels.iter().max();
+        largest.map_or(0, |label| usize::from(*label) + 1)
+    }
+
     /// The images.
     pub fn images(&self) -> &Images {
         &self.images
@@ -92,7 +98,8 @@ impl Examples {
     }
 }
 
-/// Reads one of MNIST's two sets (`train`, `t10k`) from its IDX files.
+/// Reads one set of a folder (`train`, `val`, `t10k`, `test`) from its IDX
+/// files.
 ///
 /// # Errors
 /// A file that is missing or malformed, named, with how to get it.

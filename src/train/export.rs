@@ -4,9 +4,9 @@
 //! pre-activation a is an integer that stands for a·s_in·s_w; so the next
 //! layer's input is a·(s_in·s_w/s_out), rounded and clamped: a requantisation
 //! with one multiplier per output channel. ReLU and pooling commute with the
-//! positive factor and come before it; an average pooling becomes a sum, whose
-//! division the multiplier takes over. So there is one rounding per layer, as
-//! in the simulation that was trained.
+//! positive factor and come before it, a square squares it; an average pooling
+//! becomes a sum, whose division the multiplier takes over. So there is one
+//! rounding per layer, as in the simulation that was trained.
 
 use candle_core::Var;
 
@@ -21,16 +21,18 @@ use crate::network::{InputSpec, Linear, Network, Op, Profile, Range, Shape, Stag
 /// Largest pixel; the float network sees pixels divided by it.
 pub(super) const WHITE: f32 = 255.0;
 
-/// Bits of the largest multiplier of a requantisation: its rounding moves a
-/// result of 8 bits by less than 2^-22 of a step.
+/// Bits of the largest multiplier of a requantisation, unless its product with
+/// what it multiplies would not fit 64 bits (behind a square): its rounding
+/// moves a result of 8 bits by less than 2^-22 of a step.
 const MULTIPLIER_BITS: i32 = 31;
 
-/// The integer network of a quantised model; labels are the classes' numbers.
+/// The integer network of a quantised model.
 ///
 /// # Errors
 /// If the model is not quantised, or its integers would not fit.
-pub(super) fn export(model: &Model, name: &str) -> Result<Network, TrainError> {
+pub(super) fn export(model: &Model, name: &str, labels: &[String]) -> Result<Network, TrainError> {
     let mut step_in = 1.0 / f64::from(WHITE);
+    let mut input_max = f64::from(WHITE);
     let (mut stages, mut layers) = (Vec::new(), Vec::new());
     let mut logit_scale = 1.0;
     for (block, vars) in model.blocks.iter().zip(&model.vars) {
@@ -38,13 +40,15 @@ pub(super) fn export(model: &Model, name: &str) -> Result<Network, TrainError> {
         let scales: Vec<f64> = (0..block.outputs)
             .map(|o| step_in * f64::from(steps[o % steps.len()]))
             .collect();
-        layers.push(weights(block, vars, &steps, &scales, model.bits)?);
+        let integers = weights(block, vars, &steps, &scales, model.bits)?;
+        let reach = reach(&integers, input_max);
+        layers.push(integers);
         let mut then = operations(block);
         if let Some(step) = &vars.output_step {
             let step_out = f64::from(self::steps(Some(step), &block.name)?[0]);
-            let ratios: Vec<f64> = scales.iter().map(|s| s / step_out).collect();
-            then.push(requantise(block, &ratios, model.bits)?);
+            then.push(requantise(block, &scales, step_out, reach, model.bits)?);
             step_in = step_out;
+            input_max = f64::from(Levels::activations(model.bits.activations).max);
         } else {
             logit_scale = scales[0];
         }
@@ -62,9 +66,7 @@ pub(super) fn export(model: &Model, name: &str) -> Result<Network, TrainError> {
         min: 0,
         max: WHITE as i64,
     };
-    let classes = model.blocks.last().map_or(0, |block| block.outputs);
-    let labels = (0..classes).map(|class| class.to_string()).collect();
-    let profile = Profile::new(name, input, stages, labels, logit_scale);
+    let profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale);
     Ok(Network::new(profile, layers)?)
 }
 
@@ -109,6 +111,17 @@ fn weights(
     })
 }
 
+/// A bound on the absolute value of a pre-activation.
+fn reach(layer: &Weights, input_max: f64) -> f64 {
+    let taps = layer.weights.len() / layer.bias.len().max(1);
+    let rows = layer.weights.chunks(taps).zip(&layer.bias);
+    let of_row = |(row, bias): (&[i32], &i64)| {
+        let sum: f64 = row.iter().map(|w| f64::from(*w).abs()).sum();
+        sum * input_max + (*bias as f64).abs()
+    };
+    rows.map(of_row).fold(0.0, f64::max)
+}
+
 fn linear(block: &Block) -> Linear {
     let (channels, height, width) = block.input;
     if block.dense {
@@ -129,6 +142,7 @@ fn linear(block: &Block) -> Linear {
 fn operations(block: &Block) -> Vec<Op> {
     let op = |layer: &Layer| match *layer {
         Layer::Relu => Some(Op::Relu),
+        Layer::Square => Some(Op::Square),
         Layer::AveragePool { size } => Some(Op::SumPool { size, stride: size }),
         Layer::MaxPool { size } => Some(Op::MaxPool { size, stride: size }),
         Layer::Conv { .. } | Layer::Dense { .. } => None,
@@ -136,20 +150,35 @@ fn operations(block: &Block) -> Vec<Op> {
     block.then.iter().filter_map(op).collect()
 }
 
-/// Requantisation by one ratio per channel, less the areas of the average
-/// poolings before it.
-fn requantise(block: &Block, ratios: &[f64], bits: Bits) -> Result<Op, TrainError> {
-    let area: usize = block
-        .then
-        .iter()
-        .map(|layer| match layer {
-            Layer::AveragePool { size } => size * size,
-            _ => 1,
-        })
-        .product();
-    let ratios: Vec<f64> = ratios.iter().map(|r| r / area as f64).collect();
+/// Requantisation to steps of `step_out`, of what the block's operations make
+/// of pre-activations of at most `reach` and of one scale per channel.
+fn requantise(
+    block: &Block,
+    scales: &[f64],
+    step_out: f64,
+    reach: f64,
+    bits: Bits,
+) -> Result<Op, TrainError> {
+    let (mut factors, mut reach) = (scales.to_vec(), reach);
+    for layer in &block.then {
+        match layer {
+            Layer::AveragePool { size } => {
+                let area = (size * size) as f64;
+                factors.iter_mut().for_each(|f| *f /= area);
+                reach *= area;
+            }
+            Layer::Square => {
+                factors.iter_mut().for_each(|f| *f *= *f);
+                reach *= reach;
+            }
+            _ => {}
+        }
+    }
+    let ratios: Vec<f64> = factors.iter().map(|f| f / step_out).collect();
     let largest = ratios.iter().fold(0f64, |a, b| a.max(*b));
-    let shift = MULTIPLIER_BITS - 1 - largest.log2().floor() as i32;
+    // The product stays below 2^62, so that there is room to round it.
+    let bits_left = 61 - reach.max(1.0).log2().ceil() as i32;
+    let shift = MULTIPLIER_BITS.min(bits_left) - 1 - largest.log2().floor() as i32;
     if !largest.is_normal() || !(1..=62).contains(&shift) {
         let what = format!(
             "{}: no multiplier stands for a ratio of {largest:e}",

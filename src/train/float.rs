@@ -4,8 +4,8 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::{
-    Topology, TrainError,
-    checkpoint::restore,
+    TrainError,
+    checkpoint::{restore, topology},
     engine::SHARD,
     export::WHITE,
     model::{Bits, Model},
@@ -25,14 +25,13 @@ impl FloatNetwork {
     /// # Errors
     /// A checkpoint of an unknown topology, or without its parameters.
     pub fn restore(checkpoint: &Checkpoint) -> Result<FloatNetwork, TrainError> {
-        let name = checkpoint.about.get("topology").map_or("", String::as_str);
-        let topology = Topology::named(name)?;
+        let topology = topology(checkpoint)?;
         // Of the float network nothing depends on the bits.
         let bits = Bits {
             weights: 8,
             activations: 8,
         };
-        let (model, _) = restore(checkpoint, name, topology.blocks()?, bits)?;
+        let (model, _) = restore(checkpoint, &topology, bits)?;
         Ok(FloatNetwork {
             model,
             input: topology.input,

@@ -112,7 +112,7 @@ pub trait Progress {
 /// The outcome of a run.
 #[derive(Debug)]
 pub struct Trained {
-    name: String,
+    topology: Topology,
     float: Model,
     quantised: Model,
     network: Network,
@@ -151,9 +151,9 @@ pub fn train(
         weights: options.weight_bits,
         activations: options.activation_bits,
     };
-    let name = options.topology.name.as_str();
+    let topology = &options.topology;
     let (mut float, earlier) = match from {
-        Some(checkpoint) => checkpoint::restore(checkpoint, name, blocks, bits)?,
+        Some(checkpoint) => checkpoint::restore(checkpoint, topology, bits)?,
         None => (Model::random(blocks, bits, options.seed)?, None),
     };
     let earlier = earlier.filter(|_| options.epochs == 0);
@@ -165,7 +165,7 @@ pub fn train(
         Phase::Float,
         progress,
     )?;
-    progress.checkpoint(&checkpoint::save(name, &float, None)?);
+    progress.checkpoint(&checkpoint::save(topology, &float, None)?);
     let mut quantised = match earlier {
         Some(model) => model,
         None => {
@@ -184,9 +184,9 @@ pub fn train(
         phase,
         progress,
     )?);
-    let network = export::export(&quantised, name)?;
+    let network = export::export(&quantised, &options.name, &options.labels)?;
     Ok(Trained {
-        name: name.to_string(),
+        topology: topology.clone(),
         float,
         quantised,
         network,
@@ -210,7 +210,7 @@ impl Trained {
     /// # Errors
     /// [`TrainError::Tensor`], which does not happen on a CPU.
     pub fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
-        checkpoint::save(&self.name, &self.float, Some(&self.quantised))
+        checkpoint::save(&self.topology, &self.float, Some(&self.quantised))
     }
 
     /// How many of these examples each form of the network gets right.
@@ -218,12 +218,7 @@ impl Trained {
     /// # Errors
     /// Images of another size, labels beyond the classes.
     pub fn accuracy(&self, examples: &Examples) -> Result<Accuracy, TrainError> {
-        let topology = Topology {
-            name: self.name.clone(),
-            input: self.float.blocks[0].input,
-            layers: Vec::new(),
-        };
-        engine::check(examples, &topology, &self.float.blocks)?;
+        engine::check(examples, &self.topology, &self.float.blocks)?;
         Ok(Accuracy {
             float: engine::accuracy(&self.float, examples)?,
             simulated: engine::accuracy(&self.quantised, examples)?,

@@ -7,6 +7,10 @@ use super::{Augment, Topology, TrainError};
 pub struct TrainOptions {
     /// The network.
     pub topology: Topology,
+    /// What the trained network is called.
+    pub name: String,
+    /// What each class is called.
+    pub labels: Vec<String>,
     /// Decides initial weights, order and distortion of the images.
     pub seed: u64,
     /// Epochs in floats.
@@ -33,6 +37,8 @@ impl TrainOptions {
     /// What `pdnn train` does unless told otherwise.
     pub fn new(topology: Topology) -> TrainOptions {
         TrainOptions {
+            name: topology.name.clone(),
+            labels: (0..topology.classes()).map(|c| c.to_string()).collect(),
             topology,
             seed: 1,
             epochs: 50,
@@ -61,6 +67,13 @@ impl TrainOptions {
                 return wrong(format!("{bits} {what} bits; choose 2 to 8"));
             }
         }
+        let classes = self.topology.classes();
+        if self.labels.len() != classes {
+            return wrong(format!(
+                "{} labels for {classes} classes; name each class once",
+                self.labels.len()
+            ));
+        }
         if self.batch == 0 {
             return wrong("a batch of 0 images; choose at least 1".to_string());
         }
@@ -86,7 +99,7 @@ mod tests {
     use super::*;
 
     fn refused(change: impl FnOnce(&mut TrainOptions)) -> String {
-        let mut options = TrainOptions::new(Topology::named("lenet5").unwrap());
+        let mut options = TrainOptions::new(Topology::named("lenet5", (1, 28, 28), 10).unwrap());
         options.check().unwrap();
         change(&mut options);
         options.check().unwrap_err().to_string()
@@ -96,6 +109,7 @@ mod tests {
     fn every_option_outside_its_range_is_named() {
         assert!(refused(|o| o.weight_bits = 1).contains("weight bits"));
         assert!(refused(|o| o.activation_bits = 9).contains("activation bits"));
+        assert!(refused(|o| drop(o.labels.pop())).contains("9 labels"));
         assert!(refused(|o| o.batch = 0).contains("batch"));
         assert!(refused(|o| o.rate = f32::NAN).contains("float epochs"));
         assert!(refused(|o| o.qat_rate = 0.0).contains("quantised epochs"));

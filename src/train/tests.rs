@@ -126,7 +126,7 @@ fn the_exported_network_is_the_simulated_one() {
         let mut model = Model::random(blocks, bits, 7).unwrap();
         let input = batch(&examples, &places, None).unwrap();
         model.quantise(&input).unwrap();
-        let network = export::export(&model, "small").unwrap();
+        let network = export::export(&model, "small", &["a", "b", "c"].map(String::from)).unwrap();
         let logits = model.forward(&model.leaves().unwrap(), &input).unwrap();
         let logits: Vec<f32> = flat(&logits);
         let scale = network.profile().logit_scale;
@@ -208,7 +208,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
         activations: 8,
     };
     let model = Model::random(blocks, bits, 1).unwrap();
-    let sound = checkpoint::save("small", &model, None).unwrap();
+    let sound = checkpoint::save(&small(false, false), &model, None).unwrap();
     run(&options, Some(&sound)).unwrap();
 
     let refused = |change: &dyn Fn(&mut Checkpoint)| {
@@ -256,7 +256,7 @@ fn zero_epochs_without_a_checkpoint_are_refused() {
 
 #[test]
 fn images_and_labels_that_do_not_fit_the_network_are_refused() {
-    let lenet = TrainOptions::new(Topology::named("lenet5").unwrap());
+    let lenet = TrainOptions::new(Topology::named("lenet5", (1, 28, 28), 10).unwrap());
     let error = run(&lenet, None).unwrap_err().to_string();
     assert!(error.contains("8x8") && error.contains("28x28"), "{error}");
 
@@ -279,6 +279,7 @@ fn the_card_states_command_accuracy_and_slot_bits() {
         trained: &trained,
         options: &options,
         command: "pdnn train --seed 1".into(),
+        data_set: "mnist".into(),
         data: vec![("train-labels".into(), "00ff".into())],
         train_images: 240,
         validation: trained.accuracy(&validation).unwrap(),

@@ -27,6 +27,8 @@ pub enum Layer {
     },
     /// max(x, 0).
     Relu,
+    /// x², what systems that only add and multiply have in place of a ReLU.
+    Square,
     /// Mean of each square of this size.
     AveragePool {
         /// Side of the square, and the stride.
@@ -51,22 +53,34 @@ pub struct Topology {
 }
 
 /// The names that [`Topology::named`] knows, each with what sets it apart.
-pub const TOPOLOGIES: [(&str, &str); 4] = [
+pub const TOPOLOGIES: [(&str, &str); 5] = [
     ("lenet5", "ReLU, then average pooling"),
+    ("lenet5-square", "x² in place of ReLU, then average pooling"),
     ("lenet5-pool-first", "average pooling, then ReLU"),
     ("lenet5-strided", "6x6 kernels at stride 2, no pooling"),
     ("lenet5-max", "ReLU, then max pooling"),
 ];
 
 impl Topology {
-    /// A LeNet-5 for images of one channel, 28x28, and ten classes
-    /// (LeCun et al. 1998, with ReLU).
+    /// The network called `name` for inputs of `input` (channels, height,
+    /// width) and so many classes. All are a LeNet-5 (LeCun et al. 1998, with
+    /// another activation).
     ///
     /// # Errors
-    /// [`TrainError::Topology`] if the name is not in [`TOPOLOGIES`].
-    pub fn named(name: &str) -> Result<Topology, TrainError> {
+    /// [`TrainError::Topology`] if the name is not in [`TOPOLOGIES`], the
+    /// input is too small for it, or there are fewer than two classes.
+    pub fn named(
+        name: &str,
+        input: (usize, usize, usize),
+        classes: usize,
+    ) -> Result<Topology, TrainError> {
         let pool = [Layer::AveragePool { size: 2 }];
+        let activation = match name {
+            "lenet5-square" => Layer::Square,
+            _ => Layer::Relu,
+        };
         let then: Vec<Layer> = match name {
+            "lenet5-square" => [&[Layer::Square][..], &pool].concat(),
             "lenet5" => [&[Layer::Relu][..], &pool].concat(),
             "lenet5-pool-first" => [&pool[..], &[Layer::Relu]].concat(),
             "lenet5-strided" => vec![Layer::Relu],
@@ -94,14 +108,38 @@ impl Topology {
         layers.push(conv(16, 0));
         layers.extend(&then);
         for outputs in [120, 84] {
-            layers.extend([Layer::Dense { outputs }, Layer::Relu]);
+            layers.extend([Layer::Dense { outputs }, activation]);
         }
-        layers.push(Layer::Dense { outputs: 10 });
-        Ok(Topology {
+        let (channels, height, width) = input;
+        if ![channels, height, width]
+            .iter()
+            .all(|n| (1..=1024).contains(n))
+        {
+            return Err(TrainError::Topology(format!(
+                "an input of {channels}x{height}x{width}; expected 1 to 1024 of each"
+            )));
+        }
+        if classes < 2 {
+            return Err(TrainError::Topology(format!(
+                "{classes} classes; a network tells at least two apart"
+            )));
+        }
+        layers.push(Layer::Dense { outputs: classes });
+        let topology = Topology {
             name: name.to_string(),
-            input: (1, 28, 28),
+            input,
             layers,
-        })
+        };
+        topology.blocks()?;
+        Ok(topology)
+    }
+
+    /// How many classes it tells apart: outputs of its last layer.
+    pub fn classes(&self) -> usize {
+        match self.layers.last() {
+            Some(Layer::Dense { outputs } | Layer::Conv { outputs, .. }) => *outputs,
+            _ => 0,
+        }
     }
 
     /// The layers grouped behind their linear layers, with all sizes.
@@ -154,7 +192,7 @@ impl Topology {
                     blocks.push(Block::new(name, true, input, outputs, window));
                     (channels, height, width) = (outputs, 1, 1);
                 }
-                Layer::Relu | Layer::AveragePool { .. } | Layer::MaxPool { .. } => {
+                Layer::Relu | Layer::Square | Layer::AveragePool { .. } | Layer::MaxPool { .. } => {
                     let Some(block) = blocks.last_mut() else {
                         return Err(wrong("the first layer must be linear"));
                     };
@@ -177,8 +215,9 @@ impl Topology {
             if last && !block.then.is_empty() {
                 return Err(wrong("the last layer must be linear"));
             }
-            if !last && !block.then.contains(&Layer::Relu) {
-                return Err(wrong("no ReLU before the next linear layer"));
+            let activation = |layer: &Layer| matches!(layer, Layer::Relu | Layer::Square);
+            if !last && !block.then.iter().any(activation) {
+                return Err(wrong("no activation before the next linear layer"));
             }
         }
         if blocks.is_empty() {
@@ -201,7 +240,7 @@ pub(super) struct Block {
     pub(super) outputs: usize,
     /// Its kernel, stride and padding.
     pub(super) window: Window,
-    /// ReLU and pooling.
+    /// Activation and pooling.
     pub(super) then: Vec<Layer>,
     /// Channels, height and width after `then`.
     pub(super) output: (usize, usize, usize),
@@ -240,7 +279,9 @@ mod tests {
     #[test]
     fn every_named_topology_ends_in_ten_logits_after_400_features() {
         for (name, _) in TOPOLOGIES {
-            let blocks = Topology::named(name).unwrap().blocks().unwrap();
+            let topology = Topology::named(name, (1, 28, 28), 10).unwrap();
+            assert_eq!(topology.classes(), 10);
+            let blocks = topology.blocks().unwrap();
             let names: Vec<&str> = blocks.iter().map(|b| b.name.as_str()).collect();
             assert_eq!(names, ["conv1", "conv2", "dense1", "dense2", "dense3"]);
             assert_eq!(blocks[0].output, (6, 14, 14), "{name}");
@@ -277,7 +318,18 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let message = Topology::named("resnet").unwrap_err().to_string();
-        assert!(message.contains("lenet5-strided"), "{message}");
+        let error = Topology::named("resnet", (1, 28, 28), 10).unwrap_err();
+        assert!(error.to_string().contains("lenet5-strided"), "{error}");
+    }
+
+    #[test]
+    fn input_and_classes_are_the_data_sets() {
+        let topology = Topology::named("lenet5", (1, 32, 32), 2).unwrap();
+        let blocks = topology.blocks().unwrap();
+        assert_eq!(blocks[2].weight_shape(), [120, 16, 6, 6]);
+        assert_eq!(blocks[4].output, (2, 1, 1));
+        assert!(Topology::named("lenet5", (1, 28, 28), 1).is_err());
+        let error = Topology::named("lenet5", (1, 4, 4), 2).unwrap_err();
+        assert!(error.to_string().contains("does not fit"), "{error}");
     }
 }

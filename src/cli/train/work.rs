@@ -13,7 +13,7 @@ use crate::{
         console::{Bar, Console},
         error::{CliError, CliResult, Explain, bail},
     },
-    dataset::data_dir,
+    dataset::{data_dir, has_idx_pair, test_prefix},
     file::{
         Mode, Overwrite,
         atomic::check_writable,
@@ -36,13 +36,17 @@ const CARD_FILE: &str = "README.md";
 /// What a run writes into its folder.
 const FILES: [&str; 3] = [PROFILE_FILE, MODEL_FILE, CARD_FILE];
 
+/// Channels, height and width of MNIST's images.
+const MNIST: (usize, usize, usize) = (1, 28, 28);
+
 /// Float epochs of a run from the beginning.
 const EPOCHS: usize = 50;
 
 /// Trains, measures, writes.
 pub(super) fn run(args: Args, console: &Console) -> CliResult {
     let start = Instant::now();
-    let options = options(&args)?;
+    // Before the data are read: a topology that nobody knows, a bad rate.
+    options(&args, MNIST, None)?;
     let data = args
         .data
         .clone()
@@ -58,10 +62,17 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         );
     }
     let all = load_examples(&data, "train").explain()?;
-    let (examples, validation) = all.split(args.validation).explain()?;
+    let (examples, validation) = match args.validation {
+        None if has_idx_pair(&data, "val") => (all.clone(), load_examples(&data, "val").explain()?),
+        count => all
+            .split(count.unwrap_or(usual_validation(&all)))
+            .explain()?,
+    };
+    let size = (1, all.images().height(), all.images().width());
+    let options = options(&args, size, Some(all.classes()))?;
     // Test images that cannot be read are better known before training.
     let test = match args.test {
-        true => Some(load_examples(&data, "t10k").explain()?),
+        true => Some(load_examples(&data, test_prefix(&data)).explain()?),
         false => None,
     };
     let folder = Folder::open(&args.out, args.force)?;
@@ -86,7 +97,8 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         trained: &trained,
         options: &options,
         command: command(&args, &options),
-        data: checksums(&all, test.as_ref())?,
+        data_set: folder_name(&data),
+        data: checksums(&data, &all, &validation, test.as_ref())?,
         train_images: examples.len(),
         validation: on_validation,
         test: on_test,
@@ -132,12 +144,37 @@ fn text(validation: &Accuracy, test: Option<&Accuracy>, files: &[PathBuf]) -> St
     lines.join("\n")
 }
 
-/// Raw arguments to a checked configuration.
-fn options(args: &Args) -> CliResult<TrainOptions> {
-    let topology = Topology::named(&args.topology).explain()?;
+/// How many of the training images are kept for validation.
+fn usual_validation(all: &Examples) -> usize {
+    (all.len() / 10).clamp(1, 5000)
+}
+
+/// The last part of a path, for people.
+fn folder_name(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// Raw arguments to a checked configuration, for images of `size` in
+/// `classes` classes; before those are known, in as many as there are labels.
+fn options(
+    args: &Args,
+    size: (usize, usize, usize),
+    classes: Option<usize>,
+) -> CliResult<TrainOptions> {
+    let named = Some(args.labels.len()).filter(|count| *count > 0);
+    let topology =
+        Topology::named(&args.topology, size, named.or(classes).unwrap_or(10)).explain()?;
     let fresh = if args.from.is_none() { EPOCHS } else { 0 };
+    let usual = TrainOptions::new(topology.clone());
     let options = TrainOptions {
         topology,
+        name: args.name.clone().unwrap_or(usual.name),
+        labels: match named {
+            Some(_) => args.labels.clone(),
+            None => usual.labels,
+        },
         seed: args.seed,
         epochs: args.epochs.unwrap_or(fresh),
         qat_epochs: args.qat_epochs,
@@ -179,6 +216,17 @@ fn command(args: &Args, options: &TrainOptions) -> String {
         }
     };
     add(
+        options.name != usual.name,
+        format!(" --name {}", options.name),
+    );
+    if let Some(data) = &args.data {
+        add(true, format!(" --data {}", data.display()));
+    }
+    add(
+        !args.labels.is_empty(),
+        format!(" --labels {}", args.labels.join(",")),
+    );
+    add(
         options.batch != usual.batch,
         format!(" --batch {}", options.batch),
     );
@@ -195,10 +243,9 @@ fn command(args: &Args, options: &TrainOptions) -> String {
         format!(" --decay {}", options.decay),
     );
     add(args.no_augment, " --no-augment".to_string());
-    add(
-        args.validation != 5000,
-        format!(" --validation {}", args.validation),
-    );
+    if let Some(count) = args.validation {
+        add(true, format!(" --validation {count}"));
+    }
     if let Some(from) = &args.from {
         add(true, format!(" --from {}", from.display()));
     }
@@ -207,9 +254,19 @@ fn command(args: &Args, options: &TrainOptions) -> String {
 }
 
 /// Each file of the data set, unpacked, with its SHA-256.
-fn checksums(train: &Examples, test: Option<&Examples>) -> CliResult<Vec<(String, String)>> {
+fn checksums(
+    data: &Path,
+    train: &Examples,
+    validation: &Examples,
+    test: Option<&Examples>,
+) -> CliResult<Vec<(String, String)>> {
+    let own = has_idx_pair(data, "val").then_some(validation);
     let mut all = Vec::new();
-    for (prefix, examples) in [("train", Some(train)), ("t10k", test)] {
+    for (prefix, examples) in [
+        ("train", Some(train)),
+        ("val", own),
+        (test_prefix(data), test),
+    ] {
         let Some(examples) = examples else { continue };
         let (images, labels) = examples.checksums().explain()?;
         all.push((format!("{prefix}-images-idx3-ubyte"), images));
@@ -361,20 +418,23 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_librarys() {
-        let topology = Topology::named("lenet5").unwrap();
-        assert_eq!(options(&args(&[])).unwrap(), TrainOptions::new(topology));
+        let topology = Topology::named("lenet5", MNIST, 10).unwrap();
+        assert_eq!(
+            options(&args(&[]), MNIST, None).unwrap(),
+            TrainOptions::new(topology)
+        );
     }
 
     #[test]
     fn a_checkpoint_needs_no_float_epochs() {
         let from = args(&["--from", "x", "--qat-epochs", "0"]);
-        assert_eq!(options(&from).unwrap().epochs, 0);
+        assert_eq!(options(&from, MNIST, None).unwrap().epochs, 0);
     }
 
     #[test]
     fn zero_epochs_and_unknown_topologies_are_refused() {
-        assert!(options(&args(&["--epochs", "0"])).is_err());
-        assert!(options(&args(&["--topology", "vgg"])).is_err());
+        assert!(options(&args(&["--epochs", "0"]), MNIST, None).is_err());
+        assert!(options(&args(&["--topology", "vgg"]), MNIST, None).is_err());
     }
 
     #[test]
@@ -388,7 +448,7 @@ mod tests {
     #[test]
     fn the_command_names_every_choice_that_is_not_the_default() {
         let args = args(&["--seed", "7", "--batch", "64", "--test"]);
-        let line = command(&args, &options(&args).unwrap());
+        let line = command(&args, &options(&args, MNIST, None).unwrap());
         assert!(line.contains("--seed 7 --epochs 50"), "{line}");
         assert!(line.ends_with("--batch 64 --test"), "{line}");
     }

@@ -1,4 +1,4 @@
-//! ReLU and pooling, on plain memory.
+//! ReLU, square and pooling, on plain memory.
 
 /// What a [`Pool`] takes of each square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(in crate::train) struct Pool {
 pub(in crate::train) enum Step {
     /// max(x, 0), element by element.
     Relu,
+    /// x², element by element.
+    Square,
     /// One value for each square.
     Pool(Pool),
 }
@@ -36,6 +38,17 @@ pub(super) fn relu(values: &mut [f32]) {
 pub(super) fn relu_backward(output: &[f32], gradient: &mut [f32]) {
     let both = gradient.iter_mut().zip(output);
     both.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
+}
+
+/// x² in place.
+pub(super) fn square(values: &mut [f32]) {
+    values.iter_mut().for_each(|x| *x *= *x);
+}
+
+/// The gradient of [`square`]'s input, in place, from that of its output.
+pub(super) fn square_backward(input: &[f32], gradient: &mut [f32]) {
+    let both = gradient.iter_mut().zip(input);
+    both.for_each(|(g, x)| *g *= 2.0 * x);
 }
 
 impl Pool {

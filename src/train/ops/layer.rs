@@ -9,10 +9,8 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{
-    Step, Window,
-    activation::{relu, relu_backward},
-    elements,
-    linear::Sizes,
+    Step, Window, elements,
+    steps::{Kept, Steps},
     with_elements,
 };
 
@@ -20,9 +18,8 @@ use super::{
 /// An instance serves one application.
 pub(in crate::train) struct LinearLayer {
     window: Window,
-    then: Vec<Step>,
-    /// The input of each pooling, with its width.
-    pooled: OnceLock<Vec<(Vec<f32>, usize)>>,
+    then: Steps,
+    kept: OnceLock<Kept>,
 }
 
 impl LinearLayer {
@@ -30,23 +27,9 @@ impl LinearLayer {
     pub(in crate::train) fn new(window: Window, then: Vec<Step>) -> LinearLayer {
         LinearLayer {
             window,
-            then,
-            pooled: OnceLock::new(),
+            then: Steps::new(then),
+            kept: OnceLock::new(),
         }
-    }
-
-    /// Height and width after all steps.
-    fn result_size(&self, s: &Sizes) -> Result<(usize, usize)> {
-        let (mut height, mut width) = (s.out_height, s.out_width);
-        for step in &self.then {
-            if let Step::Pool(pool) = step {
-                if pool.size == 0 || height % pool.size != 0 || width % pool.size != 0 {
-                    bail!("pooling by {} does not divide {height}x{width}", pool.size);
-                }
-                (height, width) = (height / pool.size, width / pool.size);
-            }
-        }
-        Ok((height, width))
     }
 }
 
@@ -65,22 +48,12 @@ impl CustomOp3 for LinearLayer {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let s = self.window.sizes(l1.shape(), l2.shape())?;
-        let (height, width) = self.result_size(&s)?;
+        let (height, width) = self.then.result_size(s.out_height, s.out_width)?;
         let (input, bias) = (elements(s1, l1)?, elements(s3, l3)?);
         elements(s2, l2)?;
-        let mut values = self.window.forward(&s, input, (s2, l2), bias)?;
-        let (mut pooled, mut across) = (Vec::new(), s.out_width);
-        for step in &self.then {
-            match step {
-                Step::Relu => relu(&mut values),
-                Step::Pool(pool) => {
-                    let smaller = pool.forward(&values, across);
-                    pooled.push((std::mem::replace(&mut values, smaller), across));
-                    across /= pool.size;
-                }
-            }
-        }
-        if self.pooled.set(pooled).is_err() {
+        let values = self.window.forward(&s, input, (s2, l2), bias)?;
+        let (values, kept) = self.then.forward(values, s.out_width);
+        if self.kept.set(kept).is_err() {
             bail!("a layer was applied twice");
         }
         let shape = Shape::from((s.outputs, s.images, height, width));
@@ -96,23 +69,11 @@ impl CustomOp3 for LinearLayer {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let s = self.window.sizes(input.shape(), weights.shape())?;
-        let mut pooled = self.pooled.get().map_or(&[][..], Vec::as_slice);
-        let mut back = with_elements(gradient, <[f32]>::to_vec)?;
-        with_elements(result, |result| {
-            // A step's output is the next pooling's input, or the result:
-            // ReLU leaves what it has made unchanged.
-            let mut output = result;
-            for step in self.then.iter().rev() {
-                match (step, pooled) {
-                    (Step::Relu, _) => relu_backward(output, &mut back),
-                    (Step::Pool(pool), [before @ .., (values, width)]) => {
-                        back = pool.backward(values, *width, &back);
-                        (output, pooled) = (values, before);
-                    }
-                    (Step::Pool(_), []) => {}
-                }
-            }
-        })?;
+        let Some(kept) = self.kept.get() else {
+            bail!("no way back before the way there");
+        };
+        let back = with_elements(gradient, <[f32]>::to_vec)?;
+        let back = with_elements(result, |result| self.then.backward(kept, result, back))?;
         let (input, weights, bias) = self.window.backward(&s, input, weights, back)?;
         Ok((input, Some(weights), Some(bias)))
     }

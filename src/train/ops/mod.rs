@@ -15,6 +15,7 @@ mod layer;
 mod linear;
 mod loss;
 mod quantise;
+mod steps;
 
 pub(super) use activation::{Pool, PoolKind, Step};
 pub(super) use layer::LinearLayer;

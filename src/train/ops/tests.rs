@@ -94,7 +94,7 @@ fn convolution_agrees_with_candles_own() {
 }
 
 #[test]
-fn relu_and_pooling_have_the_gradient_of_their_differences() {
+fn activations_and_pooling_have_the_gradient_of_their_differences() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     // Distinct values well apart: no kink lies within a difference.
     let mut values: Vec<f32> = (0..48).map(|i| i as f32 * 0.1 - 2.45).collect();
@@ -121,6 +121,8 @@ fn relu_and_pooling_have_the_gradient_of_their_differences() {
         vec![Step::Relu, average],
         vec![Step::Relu, max],
         vec![max, Step::Relu],
+        vec![Step::Square, average],
+        vec![average, Step::Square],
     ] {
         check(&vars, |v| {
             v[0].apply_op3(&v[1], &v[2], LinearLayer::new(window, then.clone()))
