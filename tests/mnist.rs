@@ -125,7 +125,7 @@ fn one_image_sends_as_many_ciphertexts_as_the_readme_states() {
     let network = lenet5();
     let readme = include_str!("../README.md");
     for bits in [2048, 3072, 4096] {
-        let stages = traffic(network.profile(), bits, 1, Packing::Latency).expect("slots");
+        let stages = traffic(network.profile(), bits, 1, 1, Packing::Latency).expect("slots");
         let up: usize = stages.iter().map(|stage| stage.inputs).sum();
         let down: usize = stages.iter().map(|stage| stage.outputs).sum();
         let row = format!("| {bits} | {up} | {down} |");

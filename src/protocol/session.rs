@@ -38,7 +38,7 @@ use crate::{
     network::Profile,
 };
 
-use super::two_party_dnn::{Header, Query};
+use super::exchange::{Header, Query};
 
 const RECORD: &str = "session.json";
 const PROFILE: &str = "profile.json";

@@ -1,6 +1,7 @@
 //! Whose turn it is, waiting, and the client's own files.
 
 use super::*;
+use crate::protocol::Protocol;
 
 fn session(names: &[&str]) -> (tempfile::TempDir, Session) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -189,10 +190,12 @@ fn a_reply_that_does_not_answer_the_query_is_refused() {
     let (_folder, session) = session(&[]);
     let record = record(&profile("yes"));
     let good = Header {
+        protocol: Protocol::TwoPartyDnn,
+        samples: 1,
         key: crate::paillier::Fingerprint::from_bytes([1; 32]),
         network: profile("yes").fingerprint(),
         stage: 1,
-        query_id: crate::protocol::two_party_dnn::QueryId([7; 16]),
+        query_id: crate::protocol::exchange::QueryId([7; 16]),
         packing: Packing::Latency,
         images: 1,
         slot_bits: 20,

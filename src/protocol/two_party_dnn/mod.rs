@@ -15,7 +15,8 @@
 //!
 //! Both sides are stateless between exchanges: all that a side needs is in the
 //! message and in its key or model. So the same [`Client`] and [`Server`] serve
-//! in one process and over files.
+//! in one process and over files. All but the server's weights is common to this
+//! protocol and others, and stands in [`exchange`](super::exchange).
 //!
 //! # What each side learns
 //!
@@ -50,30 +51,10 @@
 //!
 //! [`Network::forward`]: crate::network::Network::forward
 
-mod client;
-mod error;
-mod layouts;
-mod messages;
 mod server;
 
-pub use client::{Client, ClientKeys, Opened, Step};
-pub use error::ProtocolError;
-pub use layouts::{LayoutChoice, StageTraffic, traffic};
-pub use messages::{Header, Query, QueryId, Reply};
-pub use server::{Answer, Server};
-
-/// The protocol's name in files.
-pub const PROTOCOL: &str = super::Protocol::TwoPartyDnn.name();
-
-/// The most images that one query may hold. More images go in several queries.
-pub const MAX_IMAGES: usize = 4096;
-
-/// The most bytes of ciphertexts that one message may hold: a side keeps a
-/// message and up to two copies of it in memory.
-pub const MAX_MESSAGE: usize = 256 << 20;
-
-/// Reports progress: units done, units in all.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
-
-/// Progress that nobody watches.
-const SILENT: Progress<'static> = &|_, _| {};
+pub use super::exchange::{
+    Answer, Client, ClientKeys, Header, LayoutChoice, MAX_IMAGES, MAX_MESSAGE, Opened, Progress,
+    ProtocolError, Query, QueryId, Reply, StageTraffic, Step, traffic,
+};
+pub use server::Server;

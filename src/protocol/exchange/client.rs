@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    super::Protocol,
     Header, LayoutChoice, MAX_IMAGES, Progress, ProtocolError, Query, QueryId, Reply, SILENT,
     error::short,
     layouts::{choose, stage_layout, traffic},
@@ -28,6 +29,8 @@ pub enum ClientKeys {
 
 /// A client of one network, with one key.
 pub struct Client {
+    protocol: Protocol,
+    samples: usize,
     profile: Profile,
     network: [u8; 32],
     keys: ClientKeys,
@@ -59,7 +62,8 @@ impl Encryptor {
 pub enum Step {
     /// The next query.
     Next(Query),
-    /// The integer logits of every image.
+    /// The integer logits of every image; on several paths, those of all
+    /// images on the first path, then on the second, and so on.
     Done(Vec<Vec<i64>>),
 }
 
@@ -69,11 +73,12 @@ pub struct Opened {
     packing: Packing,
     /// The stage that the values are for; the number of stages at the end.
     next: usize,
+    /// Those of every image on the first path, then on the second, and so on.
     values: Vec<Vec<i64>>,
 }
 
 impl Opened {
-    /// The integer logits of every image, after the last layer.
+    /// The integer logits after the last layer, as in [`Step::Done`].
     pub fn logits(&self, client: &Client) -> Option<&[Vec<i64>]> {
         (self.next == client.profile.stages.len()).then_some(&self.values)
     }
@@ -84,9 +89,21 @@ impl Opened {
 const AT_ONCE: usize = 2048;
 
 impl Client {
-    /// A client of the network that `profile` describes.
+    /// A client of 2P-DNN, for the network that `profile` describes.
     pub fn new(profile: Profile, keys: ClientKeys) -> Client {
+        Client::speaking(Protocol::TwoPartyDnn, 1, profile, keys)
+    }
+
+    /// A client that speaks `protocol` and asks for `samples` paths.
+    pub(in crate::protocol) fn speaking(
+        protocol: Protocol,
+        samples: usize,
+        profile: Profile,
+        keys: ClientKeys,
+    ) -> Client {
         Client {
+            protocol,
+            samples,
             network: profile.fingerprint(),
             profile,
             keys,
@@ -146,8 +163,9 @@ impl Client {
         if images.is_empty() {
             return Err(ProtocolError::NoImages);
         }
-        if images.len() > MAX_IMAGES {
-            return Err(ProtocolError::TooManyImages(images.len()));
+        let classified = images.len().saturating_mul(self.samples);
+        if classified > MAX_IMAGES {
+            return Err(ProtocolError::TooManyImages(classified));
         }
         for (image, values) in images.iter().enumerate() {
             self.profile
@@ -158,6 +176,7 @@ impl Client {
             &self.profile,
             self.public_key().bits(),
             images.len(),
+            self.samples,
             layout,
         )?;
         let query_id = QueryId::random(rng);
@@ -210,14 +229,17 @@ impl Client {
 
         let outputs = stage.linear.output_shape().len();
         let mut raw: Vec<Vec<i64>> = vec![Vec::new(); layout.images()];
-        let mut finished: Vec<Vec<i64>> = vec![Vec::new(); layout.images()];
+        let mut finished: Vec<Vec<i64>> = vec![Vec::new(); self.samples * layout.images()];
+        // Groups are counted through, over all paths.
+        let all = self.samples * layout.groups();
         let mut first = 0;
-        while first < layout.groups() {
-            let groups = first..(first + at_once).min(layout.groups());
+        while first < all {
+            let groups = first..(first + at_once).min(all);
             let rows = &reply.rows[first * per_group * width..groups.end * per_group * width];
             let ciphertexts = Ciphertexts::from_bytes(key.public(), rows)?;
             let plaintexts = key.decrypt(&ciphertexts);
-            for (group, of_group) in groups.clone().zip(plaintexts.chunks(per_group)) {
+            for (at, of_group) in groups.clone().zip(plaintexts.chunks(per_group)) {
+                let (path, group) = (at / layout.groups(), at % layout.groups());
                 let images = layout.images_of(group);
                 for image in images.clone() {
                     raw[image].resize(outputs, 0);
@@ -235,11 +257,12 @@ impl Client {
                 };
                 for image in images.start..complete {
                     let values = std::mem::take(&mut raw[image]);
-                    finished[image] = self.profile.finish(reply.header.stage, &values);
+                    finished[path * layout.images() + image] =
+                        self.profile.finish(reply.header.stage, &values);
                 }
             }
             first = groups.end;
-            progress(first * per_group, layout.outputs());
+            progress(first * per_group, all * per_group);
         }
         Ok(Opened {
             query_id: reply.header.query_id,
@@ -292,6 +315,13 @@ impl Client {
         let kind = Reply::KIND;
         let header = &reply.header;
         let key = self.public_key();
+        header.expect_protocol(kind, self.protocol)?;
+        if header.samples != self.samples {
+            return Err(ProtocolError::OtherSamples {
+                expected: self.samples,
+                found: header.samples,
+            });
+        }
         if header.network != self.network {
             return Err(ProtocolError::OtherNetwork {
                 kind: kind.name,
@@ -310,10 +340,21 @@ impl Client {
         header.expect_ciphertexts(
             kind,
             &self.profile,
-            (layout.outputs(), Ciphertexts::width(key)),
+            (self.samples * layout.outputs(), Ciphertexts::width(key)),
             (reply.rows.len() / reply.width, reply.width),
         )?;
         Ok(layout)
+    }
+
+    /// The layout that one path of a query for `images` images has at `stage`.
+    fn layout(
+        &self,
+        stage: usize,
+        packing: Packing,
+        images: usize,
+    ) -> Result<StageLayout, ProtocolError> {
+        let bits = self.public_key().bits();
+        stage_layout(&self.profile, stage, bits, images, self.samples, packing)
     }
 
     fn encrypt(
@@ -326,38 +367,48 @@ impl Client {
         progress: Progress<'_>,
     ) -> Result<Query, ProtocolError> {
         let key = self.public_key();
-        let layout = stage_layout(&self.profile, stage, key.bits(), values.len(), packing)?;
+        let sets = if stage == 0 { 1 } else { self.samples };
+        let images = values.len() / sets;
+        let layout = self.layout(stage, packing, images)?;
         let uses = if self.whole_run {
-            traffic(&self.profile, key.bits(), values.len(), packing)?[stage..]
+            traffic(&self.profile, key.bits(), images, self.samples, packing)?[stage..]
                 .iter()
                 .map(|stage| stage.inputs)
                 .sum()
         } else {
-            layout.inputs()
+            sets * layout.inputs()
         };
         let encryptor = self.encryptor(uses);
 
-        let at_once = (AT_ONCE / layout.inputs_per_group()).max(1);
-        let mut rows = Vec::with_capacity(layout.inputs() * Ciphertexts::width(key));
+        let per_group = layout.inputs_per_group();
+        let at_once = (AT_ONCE / per_group).max(1);
+        // Groups are counted through, over all paths.
+        let all = sets * layout.groups();
+        let mut rows = Vec::with_capacity(all * per_group * Ciphertexts::width(key));
         let mut first = 0;
-        while first < layout.groups() {
-            let groups = first..(first + at_once).min(layout.groups());
+        while first < all {
+            let groups = first..(first + at_once).min(all);
             let plaintexts: Vec<Plaintext> = groups
                 .clone()
-                .flat_map(|group| layout.pack_group(group, values))
+                .flat_map(|at| {
+                    let (set, group) = (at / layout.groups(), at % layout.groups());
+                    layout.pack_group(group, &values[set * images..][..images])
+                })
                 .collect();
             rows.extend_from_slice(&encryptor.encrypt(&plaintexts, rng).to_bytes());
             first = groups.end;
-            progress(first * layout.inputs_per_group(), layout.inputs());
+            progress(first * per_group, all * per_group);
         }
         Ok(Query {
             header: Header {
+                protocol: self.protocol,
+                samples: self.samples,
                 key: key.fingerprint(),
                 network: self.network,
                 stage,
                 query_id,
                 packing,
-                images: values.len(),
+                images,
                 slot_bits: layout.slots().bits,
             },
             key: key.clone(),

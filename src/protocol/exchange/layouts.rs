@@ -28,7 +28,8 @@ pub struct StageTraffic {
     pub outputs: usize,
 }
 
-/// The layout of stage `stage` (from 0) of `profile`.
+/// The layout that one path has at stage `stage` (from 0) of `profile`; a query
+/// has `samples` of them.
 ///
 /// # Errors
 ///
@@ -40,6 +41,7 @@ pub(super) fn stage_layout(
     stage: usize,
     key_bits: u32,
     images: usize,
+    samples: usize,
     packing: Packing,
 ) -> Result<StageLayout, ProtocolError> {
     let of = &profile.stages[stage];
@@ -56,10 +58,11 @@ pub(super) fn stage_layout(
         key_bits,
         slot_bits: inputs.union(of.range).slot_bits(),
     })?;
-    let bytes = layout.inputs().max(layout.outputs()) * (key_bits as usize).div_ceil(8) * 2;
+    let (inputs, outputs) = sent(&layout, stage, samples);
+    let bytes = inputs.max(outputs) * (key_bits as usize).div_ceil(8) * 2;
     if bytes > MAX_MESSAGE {
         return Err(ProtocolError::TooLarge {
-            images,
+            images: images * samples,
             packing,
             mebibytes: bytes >> 20,
         });
@@ -67,7 +70,14 @@ pub(super) fn stage_layout(
     Ok(layout)
 }
 
-/// What every stage sends for `images` images.
+/// Ciphertexts of the query and of the reply of stage `stage`, for `samples`
+/// paths of `layout`, which share the inputs of the first stage.
+fn sent(layout: &StageLayout, stage: usize, samples: usize) -> (usize, usize) {
+    let sets = if stage == 0 { 1 } else { samples };
+    (sets * layout.inputs(), samples * layout.outputs())
+}
+
+/// What every stage sends for `images` images on `samples` paths.
 ///
 /// # Errors
 ///
@@ -76,15 +86,14 @@ pub fn traffic(
     profile: &Profile,
     key_bits: u32,
     images: usize,
+    samples: usize,
     packing: Packing,
 ) -> Result<Vec<StageTraffic>, ProtocolError> {
     (0..profile.stages.len())
         .map(|stage| {
-            let layout = stage_layout(profile, stage, key_bits, images, packing)?;
-            Ok(StageTraffic {
-                inputs: layout.inputs(),
-                outputs: layout.outputs(),
-            })
+            let layout = stage_layout(profile, stage, key_bits, images, samples, packing)?;
+            let (inputs, outputs) = sent(&layout, stage, samples);
+            Ok(StageTraffic { inputs, outputs })
         })
         .collect()
 }
@@ -96,7 +105,7 @@ const RESULT: usize = 750;
 /// What one weight costs on one ciphertext, likewise.
 const WEIGHT: usize = 2;
 
-/// The packing for `images` images: the one asked for, or the cheaper one.
+/// The packing for `images` images on `samples` paths: the one asked for, or the cheaper one.
 ///
 /// Costs are counted in products modulo n², roughly: the two packings differ by
 /// an order of magnitude except near the point where they cross.
@@ -104,6 +113,7 @@ pub(super) fn choose(
     profile: &Profile,
     key_bits: u32,
     images: usize,
+    samples: usize,
     choice: LayoutChoice,
 ) -> Result<Packing, ProtocolError> {
     match choice {
@@ -114,11 +124,10 @@ pub(super) fn choose(
     let cost = |packing| -> Result<usize, ProtocolError> {
         let mut cost = 0;
         for (stage, of) in profile.stages.iter().enumerate() {
-            let layout = stage_layout(profile, stage, key_bits, images, packing)?;
-            let weights = layout.rows_per_group() * of.linear.taps();
-            cost += layout.inputs() * ENCRYPTION
-                + layout.outputs() * RESULT
-                + layout.groups() * weights * WEIGHT;
+            let layout = stage_layout(profile, stage, key_bits, images, samples, packing)?;
+            let (inputs, outputs) = sent(&layout, stage, samples);
+            let weights = samples * layout.rows_per_group() * of.linear.taps();
+            cost += inputs * ENCRYPTION + outputs * RESULT + layout.groups() * weights * WEIGHT;
         }
         Ok(cost)
     };

@@ -7,7 +7,7 @@ use crate::{
     paillier::PaillierError,
 };
 
-use super::{MAX_IMAGES, MAX_MESSAGE, PROTOCOL};
+use super::{MAX_IMAGES, MAX_MESSAGE};
 
 /// Why a message was not made, or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -146,10 +146,12 @@ pub enum ProtocolError {
         member: String,
     },
     /// The message speaks another protocol.
-    #[error("the {kind} speaks protocol {found:?}; expected {PROTOCOL:?}")]
+    #[error("the {kind} speaks protocol {found:?}; expected {expected:?}")]
     OtherProtocol {
         /// Query or reply.
         kind: &'static str,
+        /// What is spoken here.
+        expected: String,
         /// What it speaks.
         found: String,
     },
@@ -172,6 +174,29 @@ pub enum ProtocolError {
         layer: String,
         /// What was found.
         source: LayoutError,
+    },
+    /// A reply with another number of paths than were asked for.
+    #[error(
+        "the reply is for {found} samples, the query asked for {expected}: it does not answer it"
+    )]
+    OtherSamples {
+        /// Paths that were asked for.
+        expected: usize,
+        /// Paths of the reply.
+        found: usize,
+    },
+    /// A reply that does not answer the query that it was held against.
+    #[error(
+        "the reply does not answer this query: its {member} is {found}, expected {expected}; \
+         nothing was decrypted"
+    )]
+    NoAnswer {
+        /// What differs.
+        member: String,
+        /// What the query says.
+        expected: String,
+        /// What the reply says.
+        found: String,
     },
     /// Decryption was asked of a client that has only the public key.
     #[error("decryption needs the secret key; give the .key.json file")]

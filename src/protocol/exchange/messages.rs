@@ -20,7 +20,7 @@ use crate::{
     paillier::{Ciphertexts, Fingerprint, PublicKey},
 };
 
-use super::{MAX_IMAGES, PROTOCOL, ProtocolError, layouts::stage_layout};
+use super::{super::Protocol, MAX_IMAGES, ProtocolError, layouts::stage_layout};
 
 /// Ties the messages of one classification together: 16 random bytes, drawn by
 /// the client, repeated by every message that follows.
@@ -45,6 +45,8 @@ impl std::fmt::Display for QueryId {
 /// What a message says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// Which protocol.
+    pub protocol: Protocol,
     /// Fingerprint of the public key.
     pub key: Fingerprint,
     /// Fingerprint of the network's profile.
@@ -57,6 +59,8 @@ pub struct Header {
     pub packing: Packing,
     /// How many images.
     pub images: usize,
+    /// How many paths through the network: 1 in 2P-DNN.
+    pub samples: usize,
     /// Bits of a slot.
     pub slot_bits: u32,
 }
@@ -189,8 +193,52 @@ impl Reply {
 }
 
 impl Header {
-    /// The layout of the stage that the message is for, checked against what
-    /// the message says of it.
+    /// How many sets of inputs the query of this stage holds: the paths share
+    /// what the first layer takes.
+    pub fn input_sets(&self) -> usize {
+        if self.stage == 0 { 1 } else { self.samples }
+    }
+
+    /// Refuses a message of another protocol.
+    pub(super) fn expect_protocol(
+        &self,
+        kind: Kind,
+        expected: Protocol,
+    ) -> Result<(), ProtocolError> {
+        if self.protocol == expected {
+            return Ok(());
+        }
+        Err(ProtocolError::OtherProtocol {
+            kind: kind.name,
+            expected: expected.name().into(),
+            found: self.protocol.name().into(),
+        })
+    }
+
+    /// Checks that a message with the header `reply` answers the query with
+    /// this one: that the two agree in everything.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::NoAnswer`] with the first member that differs.
+    pub fn expect_answer(&self, reply: &Header) -> Result<(), ProtocolError> {
+        let (asked, answered) = (self.to_metadata(), reply.to_metadata());
+        // A member that only one of the two has differs in `protocol` as well.
+        for (member, expected) in &asked {
+            let found = answered.get(member).map_or("none", String::as_str);
+            if found != expected {
+                return Err(ProtocolError::NoAnswer {
+                    member: member.replace('_', " "),
+                    expected: expected.clone(),
+                    found: found.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The layout that one path has at the stage that the message is for,
+    /// checked against what the message says of it.
     pub(super) fn layout(
         &self,
         kind: Kind,
@@ -205,7 +253,14 @@ impl Header {
                 stages,
             });
         };
-        let layout = stage_layout(profile, self.stage, key_bits, self.images, self.packing)?;
+        let layout = stage_layout(
+            profile,
+            self.stage,
+            key_bits,
+            self.images,
+            self.samples,
+            self.packing,
+        )?;
         if layout.slots().bits != self.slot_bits {
             return Err(ProtocolError::OtherLayout {
                 kind: kind.name,
@@ -238,8 +293,11 @@ impl Header {
     }
 
     fn to_metadata(&self) -> BTreeMap<String, String> {
+        let samples = match self.protocol {
+            Protocol::TwoPartyDnn => None,
+        };
         [
-            ("protocol", PROTOCOL.to_string()),
+            (Protocol::MEMBER, self.protocol.to_string()),
             ("key", hex(self.key.as_bytes())),
             ("network", hex(&self.network)),
             ("stage", (self.stage + 1).to_string()),
@@ -249,6 +307,7 @@ impl Header {
             ("slot_bits", self.slot_bits.to_string()),
         ]
         .into_iter()
+        .chain(samples)
         .map(|(name, value)| (name.to_string(), value))
         .collect()
     }
@@ -257,13 +316,17 @@ impl Header {
         kind: Kind,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Header, ProtocolError> {
-        let protocol = member(kind, metadata, "protocol")?;
-        if protocol != PROTOCOL {
-            return Err(ProtocolError::OtherProtocol {
-                kind: kind.name,
-                found: protocol.to_string(),
-            });
-        }
+        let protocol = member(kind, metadata, Protocol::MEMBER)?;
+        let protocol = match protocol.parse() {
+            Ok(protocol @ Protocol::TwoPartyDnn) => protocol,
+            _ => {
+                return Err(ProtocolError::OtherProtocol {
+                    kind: kind.name,
+                    expected: Protocol::TwoPartyDnn.name().into(),
+                    found: protocol.to_string(),
+                });
+            }
+        };
         let number = |name: &'static str, min: usize, max: usize| {
             member(kind, metadata, name)?
                 .parse::<usize>()
@@ -284,7 +347,12 @@ impl Header {
                 member: name,
             })
         }
+        let samples = match protocol {
+            Protocol::TwoPartyDnn => 1,
+        };
         let header = Header {
+            protocol,
+            samples,
             key: Fingerprint::from_bytes(bytes(kind, metadata, "key")?),
             network: bytes(kind, metadata, "network")?,
             stage: number("stage", 1, 1 << 16)? - 1,
