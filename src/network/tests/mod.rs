@@ -1,5 +1,6 @@
 //! Tests of the room, and the networks that they share.
 
+mod bayesian;
 mod forward;
 mod malformed;
 mod ops;

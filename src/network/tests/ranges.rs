@@ -9,7 +9,7 @@ use crate::network::{
 };
 
 /// Every input of `len` values from `min` to `max`.
-fn every_input(len: usize, min: i64, max: i64) -> impl Iterator<Item = Vec<i64>> {
+pub(super) fn every_input(len: usize, min: i64, max: i64) -> impl Iterator<Item = Vec<i64>> {
     let base = (max - min + 1) as usize;
     (0..base.pow(len as u32)).map(move |number| {
         (0..len as u32)
@@ -19,7 +19,7 @@ fn every_input(len: usize, min: i64, max: i64) -> impl Iterator<Item = Vec<i64>>
 }
 
 /// Two layers on a 2x2 image of values −1 to 1, small enough for every input.
-fn tiny(seed: u64, padding: usize) -> Network {
+pub(super) fn tiny(seed: u64, padding: usize) -> Network {
     let mut rng = seeded(seed);
     let image = Shape::new(1, 2, 2);
     let first = Linear::Conv {
