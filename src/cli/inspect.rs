@@ -1,5 +1,7 @@
 //! `pdnn inspect`: what a file is, without its secrets.
 
+mod model;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -194,6 +196,9 @@ fn profile_facts(profile: &Profile) -> Facts {
         )
         .with("labels", profile.labels.clone())
         .with("logit_scale", profile.logit_scale);
+    if let Some(posterior) = profile.posterior {
+        facts = facts.with("truncation", posterior.truncation);
+    }
     let mut weights = 0;
     for stage in &profile.stages {
         let of_layer: usize = stage.linear.weight_shape().iter().product();
@@ -250,7 +255,7 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
                 size,
             ))
         }
-        kind if kind == Kind::MODEL.name => Ok(model_facts(&container, size)),
+        kind if kind == Kind::MODEL.name => Ok(model::facts(&container, size)),
         other => bail!(
             "{}: is a {:?} file, of which this version knows nothing",
             path.display(),
@@ -270,27 +275,4 @@ fn message_facts(kind: &str, header: &Header, ciphertexts: usize, bytes: usize) 
         .with("query_id", header.query_id.to_string())
         .with("key", hex(header.key.as_bytes()))
         .with("network", hex(&header.network))
-}
-
-/// A model is the server's secret: counts and shapes, no weight.
-fn model_facts(container: &Container, bytes: usize) -> Facts {
-    let mut facts = Facts::new("model").with("bytes", bytes);
-    for name in ["name", "network"] {
-        if let Ok(value) = container.get(name) {
-            facts = facts.with(name, value);
-        }
-    }
-    let mut weights = 0;
-    for tensor in &container.tensors {
-        let values: usize = tensor.shape.iter().product();
-        weights += values;
-        let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
-        facts.layers.push(json!({
-            "tensor": tensor.name,
-            "type": tensor.dtype.to_string(),
-            "shape": shape.join("x"),
-            "values": values,
-        }));
-    }
-    facts.with("values", weights)
 }
