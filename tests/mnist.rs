@@ -112,7 +112,7 @@ fn float_accuracy_on_the_test_set_is_what_the_card_states() {
     let correct = classes
         .iter()
         .zip(labels)
-        .filter(|(class, label)| **class == usize::from(**label))
+        .filter(|((class, _), label)| *class == usize::from(**label))
         .count();
     let stated = format!("| test (10000) | {:.2} % |", correct as f64 / 100.0);
     let card = include_str!("../models/lenet5/README.md");

@@ -28,6 +28,11 @@ Examples:
   pdnn encrypt --key alice.key.json scans/ -o query.pdnn      the owner of a key encrypts faster
   pdnn encrypt --key alice.pub.json t10k-images-idx3-ubyte.gz --range 0..100 -o query.pdnn
   pdnn encrypt --key alice.pub.json 7.png --session monday    starts the session folder monday/
+  pdnn encrypt --key alice.pub.json --network models/covid-symptoms rows.csv -o query.pdnn
+
+A network with a list of features takes CSV tables instead of images: a heading with the features'
+names, in any order, then a row a line. A column called label is passed over; any other that is no
+feature is refused.
 
 The server learns how many images there are, for which network and layer, and the key's fingerprint;
 neither what is on the images nor their names.";
@@ -88,7 +93,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Key::Secret(key) => ClientKeys::Owner(key),
     };
     let profile = network::profile(args.network.network.as_deref(), console)?;
-    let images = Source::open(&args.images, profile.input, console)?.all();
+    let images = Source::open(&args.images, &profile, console)?.all();
     let client = match args.protocol.or_default(&profile) {
         Protocol::TwoPartyDnn => Client::new(profile, keys),
     };

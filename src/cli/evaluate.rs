@@ -12,19 +12,20 @@ use crate::{
     file::atomic::{Mode, Overwrite, check_writable, write_atomic},
     network::{Network, argmax},
     protocol::{Protocol, two_party_dnn::MAX_IMAGES},
-    report::{Confusion, RunCost, StageCost, count, duration},
+    report::{Confusion, RunCost, StageCost, count, duration, in_order, roc_auc},
 };
 
 use super::{
     both_sides::{BothSides, both_sides},
     console::Console,
-    error::{CliError, CliResult, Explain, bail},
+    error::{CliError, CliResult, Explain, bail, one_line},
     floats::Floats,
-    images::Source,
+    images::{Source, Truth},
     network,
     options::{Layout, ModelOption, Polarity, ProtocolOption},
     random,
     run::{CHUNK, KeyOptions, Keyed, key_line},
+    tables,
 };
 
 const EXAMPLES: &str = "\
@@ -32,6 +33,11 @@ Examples:
   pdnn evaluate --data data/sample
   pdnn evaluate --data data/mnist --limit 1000 --encrypted --bits 2048
   pdnn evaluate --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --json
+  pdnn evaluate --network models/covid-symptoms --data test.csv --label-column label
+
+A network with a list of features takes a CSV table instead of images: a heading with the features'
+names and the label's, in any order, then a row a line. For two classes, balanced accuracy, the area
+under the ROC curve and the share of the more frequent class are printed too.
 
 With --encrypted every image is also classified in the clear; exit code 1 if the integer logits of
 any image differ.";
@@ -46,13 +52,17 @@ any image differ.";
 #[command(mut_arg("insecure", |arg| arg.requires("encrypted")))]
 pub(crate) struct Args {
     /// The images: an IDX file; a CSV file, label first; a folder with an IDX test set, or with
-    /// PNG files whose names begin with the label and - or _.
+    /// PNG files whose names begin with the label and - or _; a CSV table with named columns.
     #[arg(long, value_name = "FOLDER|FILE")]
     data: PathBuf,
 
     /// The labels of an IDX file.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+
+    /// The column of a CSV table with the label, or the number of the class.
+    #[arg(long, value_name = "NAME", default_value = tables::LABEL)]
+    label_column: String,
 
     /// Only the first N images.
     #[arg(long, value_name = "N")]
@@ -104,6 +114,9 @@ struct Evaluation {
     images: usize,
     #[serde(flatten)]
     confusion: Confusion,
+    /// Of two classes: the area under the ROC curve, the second one positive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roc_auc: Option<f64>,
     elapsed_ms: f64,
     images_per_hour: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,10 +153,13 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let profile = network.profile().clone();
     let mut images = Source::labelled(
         &args.data,
-        args.labels.as_deref(),
+        Truth {
+            file: args.labels.as_deref(),
+            column: &args.label_column,
+        },
         range,
         args.invert,
-        profile.input,
+        &profile,
         console,
     )?;
     images.check_labels(profile.labels.len())?;
@@ -158,6 +174,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     };
     let mut rng = random::system()?;
     let mut confusion = Confusion::new(profile.labels.clone());
+    let mut scores = Vec::new();
     let mut differing = 0;
     let mut done = 0;
     let started = Instant::now();
@@ -181,6 +198,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         for (index, (logits, clear)) in logits.iter().zip(&clear).enumerate() {
             let class = argmax(logits);
             confusion.record(truths[index], class);
+            if let [negative, positive] = logits[..] {
+                // What softmax grows with.
+                let score = i128::from(positive) - i128::from(negative);
+                scores.push((score, truths[index] == 1));
+            }
             let differs = logits != clear;
             differing += usize::from(differs);
             if let Some(rows) = &mut rows {
@@ -198,6 +220,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         network: profile.name.clone(),
         images: done,
         confusion,
+        roc_auc: roc_auc(scores),
         elapsed_ms,
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
         encrypted: sides.map(|(sides, key_generation_ms)| Encrypted {
@@ -227,11 +250,15 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
     let mut confusion = Confusion::new(labels);
     let (all, started) = (images.count(), Instant::now());
     let bar = console.progress("classifying in floats");
-    let mut done = 0;
+    let (mut done, mut scores) = (0, Vec::new());
     while let Some(chunk) = images.next(CHUNK) {
-        let classes = network.classify(&chunk.values)?;
-        for (truth, class) in chunk.labels.iter().zip(classes) {
-            confusion.record(*truth, class);
+        let answers = network.classify(&chunk.values)?;
+        for (&truth, (class, logits)) in chunk.labels.iter().zip(answers) {
+            confusion.record(truth, class);
+            if let [negative, positive] = logits[..] {
+                let score = f64::from(positive) - f64::from(negative);
+                scores.push((in_order(score), truth == 1));
+            }
         }
         done += chunk.values.len();
         bar.units()(done, all);
@@ -242,6 +269,7 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
         network: format!("{} (floats)", path.display()),
         images: done,
         confusion,
+        roc_auc: roc_auc(scores),
         elapsed_ms,
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
         encrypted: None,
@@ -280,7 +308,19 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>) -> String {
             count(encrypted.differing as u64)
         );
     }
-    text + &evaluation.confusion.summary()
+    text += &evaluation.confusion.summary();
+    if let (Some(area), Some((label, share))) =
+        (evaluation.roc_auc, evaluation.confusion.majority())
+    {
+        text += &format!(
+            "\nbalanced accuracy {:.2} %, area under the ROC curve {area:.4}; always answering {} \
+             would be right in {:.2} %",
+            100.0 * evaluation.confusion.balanced_accuracy(),
+            one_line(label),
+            100.0 * share
+        );
+    }
+    text
 }
 
 /// The per-image CSV file, written in one go at the end: an evaluation that is

@@ -27,8 +27,8 @@ mod with {
             Ok(Floats(network))
         }
 
-        /// The class of every image.
-        pub(crate) fn classify(&self, images: &[Vec<i64>]) -> CliResult<Vec<usize>> {
+        /// The class of every image, and its logits.
+        pub(crate) fn classify(&self, images: &[Vec<i64>]) -> CliResult<Vec<(usize, Vec<f32>)>> {
             let (height, width) = self.0.image_size();
             if images.iter().any(|image| image.len() != height * width) {
                 bail!("the checkpoint's network takes images of {height}x{width} pixels");
@@ -57,7 +57,7 @@ mod without {
         }
 
         /// Not reached: there is none.
-        pub(crate) fn classify(&self, _: &[Vec<i64>]) -> CliResult<Vec<usize>> {
+        pub(crate) fn classify(&self, _: &[Vec<i64>]) -> CliResult<Vec<(usize, Vec<f32>)>> {
             match *self {}
         }
     }

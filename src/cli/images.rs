@@ -1,4 +1,4 @@
-//! Images as a network takes them, a chunk at a time.
+//! Images, or rows of a table, as a network takes them, a chunk at a time.
 
 use std::path::Path;
 
@@ -7,13 +7,14 @@ use crate::{
         Dataset, Images as Pixels, Labels, Selection, Wanted, has_idx_pair, load, load_idx_pair,
         test_prefix,
     },
-    network::InputSpec,
+    network::{InputSpec, Profile},
 };
 
 use super::{
     console::Console,
     error::{CliResult, Explain, bail},
     options::{ImageOptions, Polarity},
+    tables::Rows,
 };
 
 /// Notes on conversions that are printed one by one; of more, the number.
@@ -30,20 +31,41 @@ pub(crate) struct Images {
     pub(crate) labels: Vec<usize>,
 }
 
-/// All images of a call, kept as bytes and handed out in chunks: as tensors of
-/// integers they take eight times the memory.
+/// All images of a call, kept as they come and handed out in chunks: as tensors
+/// of integers they take eight times the memory.
 pub(crate) struct Source {
-    set: Dataset,
+    set: Set,
     next: usize,
 }
 
+/// What a call is about.
+enum Set {
+    /// Images, a byte a pixel.
+    Images(Dataset),
+    /// Rows of a table, for a network with a list of features.
+    Rows(Rows),
+}
+
+/// Where the truth about labelled data stands.
+pub(crate) struct Truth<'a> {
+    /// An IDX file with the labels of images.
+    pub(crate) file: Option<&'a Path>,
+    /// The column of a table.
+    pub(crate) column: &'a str,
+}
+
 impl Source {
-    /// The images that a person named.
+    /// The images, or the tables, that a person named.
     pub(crate) fn open(
         options: &ImageOptions,
-        input: InputSpec,
+        profile: &Profile,
         console: &Console,
     ) -> CliResult<Source> {
+        if !profile.features.is_empty() {
+            let rows = Rows::read(&options.images, profile, console)?;
+            return Source::of_rows(rows, options.range);
+        }
+        let input = profile.input;
         let wanted = wanted(input, options.invert, Labels::Own)?;
         let mut sets = Vec::with_capacity(options.images.len());
         for path in &options.images {
@@ -64,12 +86,20 @@ impl Source {
     /// be.
     pub(crate) fn labelled(
         data: &Path,
-        labels: Option<&Path>,
+        truth: Truth<'_>,
         range: Option<Selection>,
         invert: Polarity,
-        input: InputSpec,
+        profile: &Profile,
         console: &Console,
     ) -> CliResult<Source> {
+        if !profile.features.is_empty() {
+            if truth.file.is_some() {
+                bail!("--labels is for images; a table's labels stand in its --label-column");
+            }
+            let rows = Rows::labelled(data, profile, truth.column)?;
+            return Source::of_rows(rows, range);
+        }
+        let (input, labels) = (profile.input, truth.file);
         let test = test_prefix(data);
         let pair = labels.is_none() && has_idx_pair(data, test);
         let from = match labels {
@@ -109,31 +139,51 @@ impl Source {
         if set.is_empty() {
             bail!("no image to classify; expected at least one");
         }
+        let set = Set::Images(set);
+        Ok(Source { set, next: 0 })
+    }
+
+    fn of_rows(rows: Rows, range: Option<Selection>) -> CliResult<Source> {
+        let set = Set::Rows(match range {
+            Some(range) => rows.select(range)?,
+            None => rows,
+        });
         Ok(Source { set, next: 0 })
     }
 
     /// How many images there are in all.
     pub(crate) fn count(&self) -> usize {
-        self.set.len()
+        match &self.set {
+            Set::Images(set) => set.len(),
+            Set::Rows(rows) => rows.values.len(),
+        }
     }
 
     /// Fails if an image's label is none of the network's classes.
     pub(crate) fn check_labels(&self, classes: usize) -> CliResult {
-        self.set.check_labels(classes).explain()
+        match &self.set {
+            Set::Images(set) => set.check_labels(classes).explain(),
+            // Read by the names of the classes.
+            Set::Rows(_) => Ok(()),
+        }
     }
 
     /// The next images, at most `most`; none at the end.
     pub(crate) fn next(&mut self, most: usize) -> Option<Images> {
-        let range = self.next..self.count().min(self.next + most);
+        let range = self.next..self.count().min(self.next.saturating_add(most));
         if range.is_empty() {
             return None;
         }
         self.next = range.end;
-        let tensor = |index: usize| self.set.images.get(index).iter().map(|&p| p.into());
+        let set = match &self.set {
+            Set::Images(set) => set,
+            Set::Rows(rows) => return Some(rows.part(range)),
+        };
+        let tensor = |index: usize| set.images.get(index).iter().map(|&p| p.into());
         Some(Images {
-            names: self.set.names[range.clone()].to_vec(),
+            names: set.names[range.clone()].to_vec(),
             values: range.clone().map(|i| tensor(i).collect()).collect(),
-            labels: match &self.set.labels {
+            labels: match &set.labels {
                 Some(labels) => labels[range].iter().map(|&l| l.into()).collect(),
                 None => Vec::new(),
             },

@@ -199,6 +199,10 @@ fn profile_facts(profile: &Profile) -> Facts {
     if let Some(posterior) = profile.posterior {
         facts = facts.with("truncation", posterior.truncation);
     }
+    if !profile.features.is_empty() {
+        let names = profile.features.iter().map(|f| f.name.clone());
+        facts = facts.with("features", names.collect::<Vec<_>>());
+    }
     let mut weights = 0;
     for stage in &profile.stages {
         let of_layer: usize = stage.linear.weight_shape().iter().product();

@@ -32,6 +32,7 @@ mod number;
 mod options;
 mod random;
 mod run;
+mod tables;
 mod train;
 
 use std::process::ExitCode;

@@ -13,7 +13,8 @@ use crate::{
 /// Images that are to be classified.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ImageOptions {
-    /// PNG files, folders of PNG files, IDX or CSV files; - reads one from standard input.
+    /// PNG files, folders of PNG files, IDX or CSV files; - reads one from standard input. For a
+    /// network that takes tables: CSV with named columns.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
 

@@ -96,7 +96,7 @@ impl KeyOptions {
 /// Classifies the images.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let network = network::network(args.network.network.as_deref(), console)?;
-    let mut images = Source::open(&args.images, network.profile().input, console)?;
+    let mut images = Source::open(&args.images, network.profile(), console)?;
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 

@@ -178,6 +178,51 @@ pub enum DatasetError {
         found: String,
     },
 
+    /// A picture, an archive or an IDX file where a table is needed.
+    #[error("is no table; expected CSV with the columns' names in its first line")]
+    NoTable,
+    /// A table without a row under its heading.
+    #[error("table holds no row; expected a heading with the columns' names, then a row a line")]
+    TableEmpty,
+    /// A cell or heading that is no text.
+    #[error("CSV line {line} is not UTF-8 text")]
+    TableText {
+        /// Line in the file, from 1.
+        line: u64,
+    },
+    /// A heading that names a column twice.
+    #[error("column {name:?} stands twice in the heading; remove one")]
+    ColumnTwice {
+        /// The column.
+        name: String,
+    },
+    /// A column that is needed is not there.
+    #[error("no column {name:?} in the heading; expected {expected}, in any order")]
+    ColumnMissing {
+        /// The column.
+        name: String,
+        /// All that are needed.
+        expected: String,
+    },
+    /// A column that nothing is known about.
+    #[error("unknown column {name:?}; expected {expected}, in any order; remove the column")]
+    ColumnUnknown {
+        /// The column.
+        name: String,
+        /// All that are needed.
+        expected: String,
+    },
+    /// A cell that does not hold what its column holds.
+    #[error("CSV line {line}, column {name:?}: {problem}")]
+    Cell {
+        /// Line in the file, from 1.
+        line: u64,
+        /// The column.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// A selection that does not parse.
     #[error(
         "\"{0}\" is no selection of images: expected a number (17), a range (0..100: 0 to 99) or an open range (100..)"

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Dataset, DatasetError, Images, Invert, MAX_SET_BYTES, label_of_name, read_csv, read_folder,
-    read_idx_images, read_idx_labels, read_png,
+    Dataset, DatasetError, Images, Invert, MAX_SET_BYTES, Table, label_of_name, read_csv,
+    read_folder, read_idx_images, read_idx_labels, read_png,
 };
 
 /// Most bytes that a file of images is read for: as much as a set may have.
@@ -125,6 +125,23 @@ pub fn load_bytes(bytes: &[u8], name: &str, wanted: &Wanted) -> Result<Dataset, 
         return Err(DatasetError::NoLabels);
     }
     with_label_file(set, &wanted.labels)
+}
+
+/// Reads a table from a CSV file or, for `-`, from standard input.
+///
+/// # Errors
+/// See [`Table::read`]; also if the file is something else than a table.
+pub fn load_table(path: &Path) -> Result<Table, DatasetError> {
+    let bytes = if path == Path::new("-") {
+        read_limited(io::stdin().lock())?
+    } else {
+        read_file(path)?
+    };
+    let binary = [&b"\x89PNG"[..], b"\x1f\x8b", b"\0\0"];
+    if binary.iter().any(|magic| bytes.starts_with(magic)) || other_picture(&bytes).is_some() {
+        return Err(DatasetError::NoTable);
+    }
+    Table::read(&bytes[..])
 }
 
 /// Reads the pair `{prefix}-images-idx3-ubyte` and `{prefix}-labels-idx1-ubyte`

@@ -3,7 +3,7 @@
 //! Whatever the source, what comes out is a [`Dataset`]: grey images of one
 //! size, a byte a pixel, row by row, white ink (255) on black (0) as in MNIST,
 //! with labels if the source has them. [`load()`] takes a path and finds out by
-//! itself what is there.
+//! itself what is there. A network may take rows of a [`Table`] instead.
 //!
 //! Data that do not belong to the project (MNIST) stand in a folder beside it:
 //! [`data_dir`].
@@ -15,6 +15,7 @@ mod idx;
 mod load;
 mod picture;
 mod select;
+mod table;
 
 use std::path::PathBuf;
 
@@ -22,9 +23,12 @@ pub use csv::read_csv;
 pub use error::DatasetError;
 pub use folder::{label_of_name, natural_order, read_folder};
 pub use idx::{read_idx_images, read_idx_labels, write_idx_images, write_idx_labels};
-pub use load::{Labels, Wanted, has_idx_pair, load, load_bytes, load_idx_pair, test_prefix};
+pub use load::{
+    Labels, Wanted, has_idx_pair, load, load_bytes, load_idx_pair, load_table, test_prefix,
+};
 pub use picture::{Invert, MAX_PIXELS, Picture, read_png, write_png};
 pub use select::Selection;
+pub use table::Table;
 
 /// Most bytes of pixels that one set may have: 1 GiB, twenty times MNIST.
 pub const MAX_SET_BYTES: u64 = 1 << 30;

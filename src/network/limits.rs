@@ -21,6 +21,8 @@ pub const MAX_STAGES: usize = 64;
 pub const MAX_STEPS: usize = 32;
 /// Most entries of a look-up table.
 pub const MAX_TABLE: usize = 1 << 18;
+/// Most words that a column of a table may hold.
+pub const MAX_CATEGORIES: usize = 1 << 12;
 /// Most characters of a name or label.
 pub const MAX_NAME: usize = 128;
 

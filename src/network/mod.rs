@@ -19,8 +19,10 @@
 //! a number. Its profile's ranges cover every network that can be drawn.
 
 mod bayesian;
+mod decimal;
 mod error;
 mod evaluate;
+mod feature;
 mod gaussian;
 pub mod limits;
 mod linear;
@@ -36,8 +38,10 @@ mod validate;
 mod tests;
 
 pub use bayesian::{BayesianNetwork, Deviations};
+pub use decimal::{Decimal, MAX_DIGITS};
 pub use error::{NetworkError, Problem};
 pub use evaluate::{Network, argmax, softmax};
+pub use feature::{Category, CellError, Feature, Scale};
 pub use gaussian::{Gaussian, RandomBits};
 pub use linear::{Linear, Weights};
 pub use op::Op;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Linear, NetworkError, Op, Range, Shape};
+use super::{Feature, Linear, NetworkError, Op, Range, Shape};
 
 /// What the field `format` of a profile says.
 pub const PROFILE_FORMAT: &str = "pdnn-profile";
@@ -38,6 +38,10 @@ pub struct Profile {
     /// from the JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posterior: Option<Posterior>,
+    /// The columns of a table that the network takes, one for each element of
+    /// the input; empty, and absent from the JSON, if it takes images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
 }
 
 /// The distribution of a Bayesian network's weights, as far as a client knows
@@ -171,7 +175,13 @@ impl Profile {
             labels,
             logit_scale: f64::from(logit_scale as f32),
             posterior: None,
+            features: Vec::new(),
         }
+    }
+
+    /// The same for a network that takes rows of a table with these columns.
+    pub fn with_features(self, features: Vec<Feature>) -> Profile {
+        Profile { features, ..self }
     }
 
     /// Reads a profile and validates it.

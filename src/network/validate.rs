@@ -102,6 +102,7 @@ impl Profile {
             self.input.range().check("the range")
         };
         input().map_err(|problem| problem.at("input"))?;
+        self.check_features()?;
         if self.stages.is_empty() || self.stages.len() > MAX_STAGES {
             return inconsistent(format!(
                 "there are {} stages, expected 1 to {MAX_STAGES}",
@@ -173,7 +174,7 @@ impl Stage {
 
 /// A name that is printed on a terminal: not empty, not long, no control
 /// characters.
-fn check_text(what: &str, text: &str) -> Result<(), NetworkError> {
+pub(super) fn check_text(what: &str, text: &str) -> Result<(), NetworkError> {
     let length = text.chars().count();
     if !(1..=MAX_NAME).contains(&length) || text.chars().any(char::is_control) {
         let shown: String = text.chars().take(MAX_NAME).collect();

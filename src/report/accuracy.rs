@@ -70,6 +70,22 @@ impl Confusion {
         recalls.iter().sum::<f64>() / recalls.len() as f64
     }
 
+    /// The class that occurs most often, the first of several, and its fraction
+    /// of all: the accuracy of always answering with it. `None` if there is no
+    /// prediction.
+    pub fn majority(&self) -> Option<(&str, f64)> {
+        let frequencies = self.counts.iter().map(|row| row.iter().sum::<u64>());
+        let (class, most) = frequencies
+            .enumerate()
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        (most > 0).then(|| {
+            (
+                self.labels[class].as_str(),
+                most as f64 / self.total() as f64,
+            )
+        })
+    }
+
     /// `9,941 of 10,000 right (99.41 %)`.
     pub fn summary(&self) -> String {
         let (right, total) = (self.right(), self.total());
@@ -110,11 +126,13 @@ impl Serialize for Confusion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // JSON has no NaN: without a prediction there is no accuracy.
         let some = |value: f64| Some(value).filter(|value| value.is_finite());
-        let mut out = serializer.serialize_struct("Confusion", 6)?;
+        let mut out = serializer.serialize_struct("Confusion", 7)?;
         out.serialize_field("total", &self.total())?;
         out.serialize_field("right", &self.right())?;
         out.serialize_field("accuracy", &some(self.accuracy()))?;
         out.serialize_field("balanced_accuracy", &some(self.balanced_accuracy()))?;
+        let majority = self.majority().map(|(_, fraction)| fraction);
+        out.serialize_field("majority_share", &majority)?;
         out.serialize_field("labels", &self.labels)?;
         out.serialize_field("confusion", &self.counts)?;
         out.end()
@@ -141,6 +159,7 @@ mod tests {
         assert_eq!(confusion.count(1, 0), 5);
         assert!((confusion.accuracy() - 0.95).abs() < 1e-12);
         assert!((confusion.balanced_accuracy() - 0.75).abs() < 1e-12);
+        assert_eq!(confusion.majority(), Some(("healthy", 0.9)));
         assert_eq!(confusion.summary(), "95 of 100 right (95.00 %)");
     }
 
@@ -170,7 +189,7 @@ mod tests {
         assert_eq!(json["accuracy"], 0.95);
         assert_eq!(json["confusion"], serde_json::json!([[90, 0], [5, 5]]));
         let none = serde_json::to_value(Confusion::new(["a"])).unwrap();
-        assert!(none["accuracy"].is_null());
+        assert!(none["accuracy"].is_null() && none["majority_share"].is_null());
         assert_eq!(Confusion::new(["a"]).summary(), "0 of 0 right (–)");
     }
 }

@@ -7,9 +7,11 @@
 mod accuracy;
 mod cost;
 mod human;
+mod roc;
 mod table;
 
 pub use accuracy::Confusion;
 pub use cost::{RunCost, StageCost};
 pub use human::{count, duration, percent, size};
+pub use roc::{in_order, roc_auc};
 pub use table::{Align, Table};

@@ -43,29 +43,34 @@ impl FloatNetwork {
         (self.input.1, self.input.2)
     }
 
-    /// The class of every image (flat, values 0 to 255): the lowest index of
-    /// its largest logit.
+    /// The class of every image (flat, values 0 to 255), which is the lowest
+    /// index of its largest logit, and its logits.
     ///
     /// # Errors
     /// [`TrainError::Tensor`] for an image of another size.
-    pub fn classify(&self, images: &[Vec<i64>]) -> Result<Vec<usize>, TrainError> {
+    pub fn classify(&self, images: &[Vec<i64>]) -> Result<Vec<(usize, Vec<f32>)>, TrainError> {
         let leaves = self.model.leaves()?;
-        let of_shard = |shard: &[Vec<i64>]| -> Result<Vec<usize>, TrainError> {
+        let of_shard = |shard: &[Vec<i64>]| -> Result<Vec<(usize, Vec<f32>)>, TrainError> {
             let values: Vec<f32> = shard.iter().flatten().map(|&v| v as f32 / WHITE).collect();
             let shape = (1, shard.len(), self.input.1, self.input.2);
             let images = Tensor::from_vec(values, shape, &Device::Cpu)?;
             let logits = self.model.forward(&leaves, &images)?;
             let rows = logits.flatten_all()?.to_vec1::<f32>()?;
             // A row a class, a column an image.
-            let class_of = |image: usize| {
-                let column = rows[image..].iter().step_by(shard.len()).enumerate();
-                column.fold((0, f32::NEG_INFINITY), |best, (class, &logit)| {
-                    if logit > best.1 { (class, logit) } else { best }
-                })
+            let answer = |image: usize| {
+                let column = rows[image..].iter().step_by(shard.len());
+                let logits: Vec<f32> = column.copied().collect();
+                let mut best = 0;
+                for (class, logit) in logits.iter().enumerate() {
+                    if *logit > logits[best] {
+                        best = class;
+                    }
+                }
+                (best, logits)
             };
-            Ok((0..shard.len()).map(|image| class_of(image).0).collect())
+            Ok((0..shard.len()).map(answer).collect())
         };
-        let shards: Vec<Vec<usize>> = images
+        let shards: Vec<Vec<_>> = images
             .par_chunks(SHARD)
             .map(of_shard)
             .collect::<Result<_, _>>()?;

@@ -5,5 +5,6 @@ mod exchange;
 mod place;
 mod safety;
 mod sessions;
+mod tables;
 #[path = "../common/tiny.rs"]
 mod tiny;
