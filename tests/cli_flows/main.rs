@@ -3,6 +3,7 @@
 mod evaluate;
 mod exchange;
 mod place;
+mod posterior;
 mod safety;
 mod sessions;
 mod tables;
