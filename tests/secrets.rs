@@ -130,3 +130,21 @@ fn errors_of_keys_hold_no_secret() {
         }
     }
 }
+
+#[test]
+fn texts_of_subgroup_keys_hold_no_secret() {
+    let mut rng = ChaCha20Rng::seed_from_u64(82);
+    let key = SecretKey::generate_subgroup_insecure(512, &mut rng).expect("an even size");
+    let orders = key.orders().expect("a subgroup key");
+    let secrets = [key.primes(), orders].map(|pair| pair.map(|n| BigUint::from_bytes_be(&n)));
+    let secrets = secrets.concat();
+    assert_absent(&format!("{key:?} {key:#?} {:?}", key.public()), &secrets);
+    assert_absent(&key::public_to_json(key.public()), &secrets);
+    let json = key::secret_to_json(&key);
+    for at in 0..json.len() {
+        let text = format!("{}1{}", &json[..at], &json[at + 1..]);
+        if let Err(error) = key::secret_from_json(&text) {
+            assert_absent(&format!("{error:?} {error}"), &secrets);
+        }
+    }
+}

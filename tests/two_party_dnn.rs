@@ -91,6 +91,21 @@ fn as_many_images_as_the_choice_changes() {
 }
 
 #[test]
+fn a_subgroup_key_classifies_alike() {
+    for layout in [LayoutChoice::Latency, LayoutChoice::Throughput] {
+        let mut parties = parties(8);
+        let key = SecretKey::generate_subgroup_insecure(KEY_BITS, &mut parties.rng);
+        let keys = ClientKeys::Owner(key.expect("a short key"));
+        parties.client = Client::new(parties.network.profile().clone(), keys);
+        let images = images(&parties.network, 5, &mut parties.rng);
+        let logits = classify(&mut parties, &images, layout);
+        for (image, logits) in images.iter().zip(&logits) {
+            assert_eq!(*logits, parties.network.forward(image));
+        }
+    }
+}
+
+#[test]
 fn extreme_images_stay_inside_their_slots() {
     let mut parties = parties(7);
     let input = parties.network.profile().input;

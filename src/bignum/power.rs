@@ -43,11 +43,10 @@ fn sliding_window(bits: usize) -> usize {
 }
 
 impl<K: Lanes> Core<K> {
-    /// Fixed windows from the top; each entry is fetched by reading the whole
-    /// table. Only the number of limbs of the exponent shows.
-    pub(super) fn pow_secret(&self, base: &Elements, exp: &[u64]) -> Elements {
+    /// Fixed windows from the top, for an exponent below 2^`bits`; each entry
+    /// is fetched by reading the whole table. Only `bits` shows.
+    pub(super) fn pow_secret(&self, base: &Elements, exp: &[u64], bits: usize) -> Elements {
         self.check(base);
-        let bits = 64 * exp.len();
         let w = fixed_window(bits);
         let windows = bits.div_ceil(w);
         let one = self.splat(&self.one);

@@ -152,7 +152,17 @@ impl Ring {
     /// Every element to the power `exp`, which all share. Constant time: only
     /// the number of limbs of `exp` shows.
     pub fn pow_secret(&self, base: &Elements, exp: &[u64]) -> Elements {
-        on!(self, core => core.pow_secret(base, exp))
+        on!(self, core => core.pow_secret(base, exp, 64 * exp.len()))
+    }
+
+    /// As [`Ring::pow_secret`] for an `exp` below 2^`bits`, which show in its
+    /// place.
+    ///
+    /// # Panics
+    /// If `exp` has more bits.
+    pub fn pow_secret_below(&self, base: &Elements, exp: &[u64], bits: u32) -> Elements {
+        assert!(bit_length(exp) <= bits as usize, "an exponent of more bits");
+        on!(self, core => core.pow_secret(base, exp, bits as usize))
     }
 
     /// Every element to the power `exp`, which all share and everyone may

@@ -17,7 +17,7 @@ use crate::{
         key::{self, Key},
     },
     network::{Linear, Profile, Shape},
-    paillier::PublicKey,
+    paillier::{PublicKey, Scheme},
     protocol::two_party_dnn::{Header, Query, Reply},
     report::{Align, Table, size},
 };
@@ -25,6 +25,7 @@ use crate::{
 use super::{
     console::Console,
     error::{CliResult, Explain, bail, one_line},
+    keys::scheme_name,
     messages,
 };
 
@@ -174,14 +175,17 @@ fn key_facts(kind: &str, key: &PublicKey) -> Facts {
     Facts::new(kind)
         .with("bits", key.bits())
         .with("fingerprint", hex(key.fingerprint().as_bytes()))
+        .with("scheme", scheme_name(key))
         .with("randomisers", randomisers(key))
 }
 
 fn randomisers(key: &PublicKey) -> &'static str {
-    if key.h().is_some() {
-        "powers of h_s (Damgård, Jurik, Nielsen)"
-    } else {
-        "r^n: a key of another program, slower"
+    match key.scheme() {
+        Scheme::Djn => "powers of h_s (Damgård, Jurik, Nielsen)",
+        Scheme::Subgroup => {
+            "short powers of h_s from a small subgroup (Ma, Han, Lei), a further assumption"
+        }
+        Scheme::Uniform => "r^n: a key of another program, slower",
     }
 }
 
@@ -248,7 +252,9 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
         kind if kind == Kind::QUERY.name => {
             let query = Query::from_bytes(bytes).about_file(path)?;
             let facts = message_facts("query", query.header(), query.ciphertexts(), size);
-            Ok(facts.with("key_bits", query.key().bits()))
+            Ok(facts
+                .with("key_bits", query.key().bits())
+                .with("key_scheme", scheme_name(query.key())))
         }
         kind if kind == Kind::REPLY.name => {
             let reply = Reply::from_bytes(bytes).about_file(path)?;

@@ -9,7 +9,7 @@ use crate::file::container::hex;
 use super::{
     console::Console,
     error::CliResult,
-    keys::{KeyFiles, KeySize},
+    keys::{KeyFiles, KeySize, scheme_name},
 };
 
 const EXAMPLES: &str = "\
@@ -17,7 +17,14 @@ Examples:
   pdnn keygen --out alice
       writes alice.pub.json, which may go to anyone, and alice.key.json, which never may
 
-Files that exist are never overwritten. Use a key for one server.";
+  pdnn keygen --out alice --scheme subgroup
+      a key that encrypts and decrypts several times as fast, on a further assumption
+
+Files that exist are never overwritten. Use a key for one server.
+
+A subgroup key takes its randomisers from a small hidden subgroup (448 bits for a key of 2048, 512 for \
+3072, 608 for 4096). That they look like any others is assumed beyond what Paillier's scheme needs, and \
+a server has to trust the key more: it cannot check the subgroup. python-paillier reads such a key.";
 
 /// Make a key: NAME.pub.json, which may be given away, and NAME.key.json, the secret.
 #[derive(clap::Args, Debug)]
@@ -47,6 +54,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         "public": files.public.display().to_string(),
         "secret": files.secret.display().to_string(),
         "bits": bits,
+        "scheme": scheme_name(key.public()),
         "fingerprint": fingerprint,
     });
     console.result(&value, || {

@@ -62,7 +62,7 @@ pub(crate) struct Args {
 #[derive(clap::Args, Debug)]
 pub(crate) struct KeyOptions {
     /// Use this secret key, NAME.key.json, instead of a fresh one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["bits", "insecure"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bits", "insecure", "scheme"])]
     key: Option<PathBuf>,
 
     #[command(flatten)]

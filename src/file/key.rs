@@ -7,11 +7,16 @@
 //!
 //! Integers are minimal big-endian bytes in unpadded base64url. Keys made here
 //! have further members inside the public key, which other programs ignore:
-//! `scheme` "DJN10" with `h` and `h_s`, and `fingerprint`, the SHA-256 of n in
+//! `scheme` with `h` and `h_s`, and `fingerprint`, the SHA-256 of n in
 //! hexadecimal. A key without them is accepted; members that are not known are
 //! ignored, `kid` is free text.
 //!
-//! Only p and q are secret. Their text lives in buffers that are wiped, and no
+//! | `scheme` | randomisers |
+//! |---|---|
+//! | "DJN10" | [`Scheme::Djn`], the default |
+//! | "MHL21" | [`Scheme::Subgroup`], which rests on a further assumption; the secret key then has `alpha_p` and `alpha_q`, without which it decrypts slowly (other programs) or not at all (this one) |
+//!
+//! Only p and q, and α_p and α_q, are secret. Their text lives in buffers that are wiped, and no
 //! error repeats any text of a file: it may be a secret key's.
 
 use std::{fs::File, io::Read, path::Path};
@@ -20,7 +25,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use num_bigint::BigUint;
 use zeroize::Zeroizing;
 
-use crate::paillier::{PaillierError, PublicKey, SecretKey};
+use crate::paillier::{PaillierError, PublicKey, Scheme, SecretKey};
 
 mod members;
 #[cfg(test)]
@@ -30,7 +35,13 @@ use members::{Members, Value};
 
 const KTY: &str = "DAJ";
 const ALG: &str = "PAI-GN1";
-const SCHEME: &str = "DJN10";
+/// [`Scheme::Djn`] in files.
+const DJN: &str = "DJN10";
+/// [`Scheme::Subgroup`] in files.
+const SUBGROUP: &str = "MHL21";
+
+/// The members of a secret subgroup key that others have not.
+const ORDERS: [&str; 2] = ["alpha_p", "alpha_q"];
 
 /// The largest key file that is read: several times that of the longest key.
 pub const MAX_KEY_FILE: u64 = 1 << 16;
@@ -100,7 +111,10 @@ pub enum KeyError {
     #[error("is a public key, which cannot decrypt; give the secret one")]
     PublicGiven,
     /// A scheme that is not known.
-    #[error("member \"scheme\" is not \"{SCHEME}\": the key needs a newer version of this program")]
+    #[error(
+        "member \"scheme\" is neither \"{DJN}\" nor \"{SUBGROUP}\": the key needs a newer version of \
+         this program"
+    )]
     Scheme,
     /// One of scheme, h and h_s without the others.
     #[error("member {0:?} is missing beside the others of \"scheme\", \"h\" and \"h_s\"")]
@@ -134,8 +148,12 @@ pub fn public_to_json(key: &PublicKey) -> String {
         &fingerprint[..16],
     );
     if let (Some(h), Some(h_s)) = (key.h(), key.h_s()) {
+        let scheme = match key.scheme() {
+            Scheme::Subgroup => SUBGROUP,
+            Scheme::Djn | Scheme::Uniform => DJN,
+        };
         json += &format!(
-            r#","scheme":"{SCHEME}","h":"{}","h_s":"{}""#,
+            r#","scheme":"{scheme}","h":"{}","h_s":"{}""#,
             to_base64(&h.to_bytes_be()).as_str(),
             to_base64(&h_s.to_bytes_be()).as_str(),
         );
@@ -148,11 +166,14 @@ pub fn public_to_json(key: &PublicKey) -> String {
 pub fn secret_to_json(key: &SecretKey) -> Zeroizing<String> {
     let public = public_to_json(key.public());
     let [p, q] = key.primes().map(|prime| to_base64(&prime));
+    let orders = key
+        .orders()
+        .map(|orders| orders.map(|order| to_base64(&order)));
     let fingerprint = key.public().fingerprint().to_string();
-    // Room for everything at once: growing would leave copies behind.
-    let mut json = Zeroizing::new(String::with_capacity(
-        public.len() + p.len() + q.len() + 256,
-    ));
+    // Room for everything at once, an order being shorter than its prime:
+    // growing would leave copies behind.
+    let room = public.len() + 2 * (p.len() + q.len()) + 256;
+    let mut json = Zeroizing::new(String::with_capacity(room));
     for part in [
         r#"{"kty":""#,
         KTY,
@@ -160,7 +181,17 @@ pub fn secret_to_json(key: &SecretKey) -> Zeroizing<String> {
         &p,
         r#"","q":""#,
         &q,
-        r#"","pub":"#,
+        r#"""#,
+    ] {
+        json.push_str(part);
+    }
+    for (name, order) in ORDERS.iter().zip(orders.iter().flatten()) {
+        for part in [r#",""#, name, r#"":""#, order, r#"""#] {
+            json.push_str(part);
+        }
+    }
+    for part in [
+        r#","pub":"#,
         &public,
         r#","kid":"pdnn secret key "#,
         &fingerprint[..16],
@@ -275,11 +306,17 @@ fn public(members: &Members) -> Result<PublicKey, KeyError> {
     let key = match (scheme, h, h_s) {
         (None, None, None) => PublicKey::from_parts(&n, None)?,
         (Some(scheme), Some(h), Some(h_s)) => {
-            if scheme.text() != Some(SCHEME) {
-                return Err(KeyError::Scheme);
-            }
+            let small = match scheme.text() {
+                Some(DJN) => false,
+                Some(SUBGROUP) => true,
+                _ => return Err(KeyError::Scheme),
+            };
             let (h, h_s) = (integer(h, "h")?, integer(h_s, "h_s")?);
-            PublicKey::from_parts(&n, Some((&h, &h_s)))?
+            if small {
+                PublicKey::from_subgroup_parts(&n, &h, &h_s)?
+            } else {
+                PublicKey::from_parts(&n, Some((&h, &h_s)))?
+            }
         }
         (scheme, h, h_s) => {
             let missing = [scheme, h, h_s].iter().position(|part| part.is_none());
@@ -309,7 +346,20 @@ fn secret(members: &Members) -> Result<SecretKey, KeyError> {
             expected: "an object, the public key",
         });
     };
-    Ok(SecretKey::from_parts(public(inner)?, &p, &q)?)
+    let public = public(inner)?;
+    if public.scheme() != Scheme::Subgroup {
+        return Ok(SecretKey::from_parts(public, &p, &q)?);
+    }
+    let [a, b] = ORDERS;
+    let orders = [
+        bytes(members.require(a, "secret")?, a)?,
+        bytes(members.require(b, "secret")?, b)?,
+    ];
+    Ok(SecretKey::from_subgroup_parts(
+        public,
+        [&p, &q],
+        [&orders[0], &orders[1]],
+    )?)
 }
 
 fn kty(members: &Members, kind: &'static str) -> Result<(), KeyError> {

@@ -5,10 +5,12 @@
 //! | key | public | owner |
 //! |---|---|---|
 //! | with h_s | h_s^r, r uniform below 2^⌈\|n\|/2⌉ (DJN 2010, §4.2), by a comb | the same power, by combs modulo p² and q² |
+//! | subgroup | h_s^r, r as long as the subgroup's order (Ma, Han, Lei 2021) | the same power, r modulo the order of h_s modulo p² and q² |
 //! | without | r^n, r uniform modulo n | s_p^p mod p² and s_q^q mod q², s_p and s_q uniform |
 //!
 //! *With h_s* the owner gets, from the same r, the very same ρ, at about half
-//! the price. *Without*, r^n ≡ ((r mod p)^q)^p mod p², because a p-th power
+//! the price; under a subgroup key at a quarter, for 2α_p has half as many bits
+//! as r. *Without*, r^n ≡ ((r mod p)^q)^p mod p², because a p-th power
 //! modulo p² depends on its base modulo p only; and as q is coprime to p − 1,
 //! s = r^q mod p is uniform if r is. So the owner draws s itself: the same
 //! distribution from exponents half as long, modulo numbers half as long.
@@ -21,7 +23,9 @@ use std::fmt;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{Ciphertexts, Plaintext, PublicKey, SecretKey, ciphertexts::add_plain, limbs};
+use super::{
+    Ciphertexts, Plaintext, PublicKey, SecretKey, ciphertexts::add_plain, crt::Half, limbs,
+};
 use crate::bignum::{Comb, Elements};
 
 /// Encrypts under one key.
@@ -82,11 +86,6 @@ impl fmt::Debug for Randomisers {
     }
 }
 
-/// Bits of DJN's exponents for a key of `bits` bits.
-fn exponent_bits(bits: u32) -> u32 {
-    bits.div_ceil(2)
-}
-
 /// Uniform n-th powers modulo n², by exponentiation.
 pub(super) fn uniform_powers(
     key: &PublicKey,
@@ -113,7 +112,7 @@ impl PublicEncryptor {
         let comb = key.h_s().map(|h_s| {
             let row = limbs::from_biguint(h_s, 2 * ring.limbs());
             let base = ring.enter(&row, row.len());
-            Comb::new(ring, &base, exponent_bits(key.bits()), uses)
+            Comb::new(ring, &base, key.exponent_bits(), uses)
         });
         PublicEncryptor {
             key: key.clone(),
@@ -130,7 +129,7 @@ impl Encrypt for PublicEncryptor {
     fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
         let elements = match &self.comb {
             Some(comb) => {
-                let bits = exponent_bits(self.key.bits());
+                let bits = self.key.exponent_bits();
                 let width = limbs::limbs_for(bits);
                 let r = limbs::random_rows(count, bits, width, rng);
                 Zeroizing::new(comb.pow(&r, width))
@@ -157,9 +156,10 @@ impl OwnerEncryptor {
         let public = key.public();
         let combs = public.h_s().map(|h_s| {
             let row = limbs::from_biguint(h_s, 2 * public.ring().limbs());
-            [&key.crt().p.ring, &key.crt().q.ring].map(|ring| {
-                let base = Zeroizing::new(ring.enter(&row, row.len()));
-                Comb::new(ring, &base, exponent_bits(public.bits()), uses)
+            [&key.crt().p, &key.crt().q].map(|half| {
+                let base = Zeroizing::new(half.ring.enter(&row, row.len()));
+                let bits = half.exponent_bits().unwrap_or(public.exponent_bits());
+                Comb::new(&half.ring, &base, bits, uses)
             })
         });
         OwnerEncryptor {
@@ -179,12 +179,18 @@ impl Encrypt for OwnerEncryptor {
         let crt = self.key.crt();
         let [x_p, x_q] = match &self.combs {
             Some(combs) => {
-                let bits = exponent_bits(public.bits());
+                let bits = public.exponent_bits();
                 let width = limbs::limbs_for(bits);
                 let r = limbs::random_rows(count, bits, width, rng);
+                let pow = |comb: &Comb, half: &Half| {
+                    Zeroizing::new(match half.reduce_exponents(&r, width) {
+                        Some((short, width)) => comb.pow(&short, width),
+                        None => comb.pow(&r, width),
+                    })
+                };
                 let [p, q] = combs;
-                let (x_p, x_q) = rayon::join(|| p.pow(&r, width), || q.pow(&r, width));
-                [Zeroizing::new(x_p), Zeroizing::new(x_q)]
+                let (x_p, x_q) = rayon::join(|| pow(p, &crt.p), || pow(q, &crt.q));
+                [x_p, x_q]
             }
             None => [&crt.p, &crt.q].map(|half| {
                 let s = limbs::random_below(count, &half.prime, rng);

@@ -55,6 +55,43 @@ pub enum PaillierError {
     /// `h_s` ≠ h^n mod n².
     #[error("the public key's h_s is not h^n mod n^2; h and h_s do not belong to this n")]
     GeneratorMismatch,
+    /// A size without subgroup keys.
+    #[error(
+        "there are no subgroup keys of {0} bits; expected 2048, 3072 or 4096, or an insecure key \
+         below 2048"
+    )]
+    SubgroupSize(u32),
+    /// A subgroup key without the orders.
+    #[error(
+        "the secret key is a subgroup key without alpha_p and alpha_q; the key file is damaged"
+    )]
+    SubgroupOrdersMissing,
+    /// The orders beside a key of another scheme.
+    #[error("the secret key has alpha_p and alpha_q, but its public key is of another scheme")]
+    SubgroupOrdersUnexpected,
+    /// `alpha_p` or `alpha_q` is not as long as it should be.
+    #[error("the secret key's {name} is not a number of {expected} bits; the key file is damaged")]
+    SubgroupOrderSize {
+        /// Which one.
+        name: &'static str,
+        /// Bits that it should have.
+        expected: u32,
+    },
+    /// `alpha_p` or `alpha_q` is not a prime.
+    #[error("the secret key's {0} is not a prime; the key file is damaged")]
+    SubgroupOrderNotPrime(&'static str),
+    /// `alpha_p` = `alpha_q`.
+    #[error("the secret key's alpha_p and alpha_q are equal; expected two different primes")]
+    SubgroupOrdersEqual,
+    /// `alpha_p` does not divide p − 1, or `alpha_q` q − 1.
+    #[error("the secret key's {0} does not divide its prime minus 1; it belongs to another key")]
+    SubgroupOrderNotDividing(&'static str),
+    /// h does not have the order that the secret key says.
+    #[error(
+        "the public key's h does not have the order 2*{0} that the secret key says; the two do not \
+         belong together"
+    )]
+    SubgroupOrderOfH(&'static str),
     /// p or q is not a prime.
     #[error("the secret key's {0} is not a prime; the key file is damaged")]
     NotPrime(&'static str),

@@ -9,7 +9,9 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    MAX_BITS, MIN_BITS, PaillierError, PublicKey, STANDARD_BITS, SecretKey, limbs,
+    MAX_BITS, MIN_BITS, PaillierError, PublicKey, STANDARD_BITS, SecretKey,
+    crt::Crt,
+    limbs,
     limbs::{limbs_for, random_rows},
     primality,
 };
@@ -42,26 +44,36 @@ impl SecretKey {
             return Err(PaillierError::UnsupportedSize(bits));
         }
         let (p, q) = primes(bits, rng);
-        let mut n = vec![0; 2 * p.len()];
-        limbs::mul_add(&mut n, &p, &q, &[]);
-        n.truncate(limbs_for(bits));
-        let (h, h_s) = generators(&n, rng)?;
-        let public = PublicKey::trusted(n, Some((h, h_s)))?;
-        SecretKey::trusted(public, p, q)
+        let n = product(&p, &q, bits);
+        let public = PublicKey::trusted(n.clone(), generators(&n, rng)?, false)?;
+        Ok(SecretKey::trusted(public, Crt::new(p, q, None)?))
     }
 }
 
-type Prime = Zeroizing<Vec<u64>>;
+pub(super) type Prime = Zeroizing<Vec<u64>>;
+
+/// n = p·q, which has `bits` bits.
+pub(super) fn product(p: &[u64], q: &[u64], bits: u32) -> Vec<u64> {
+    let mut n = vec![0; p.len() + q.len()];
+    limbs::mul_add(&mut n, p, q, &[]);
+    n.truncate(limbs_for(bits));
+    n
+}
 
 /// Two primes that meet all conditions.
 fn primes(bits: u32, rng: &mut impl CryptoRng) -> (Prime, Prime) {
     let p = prime(bits / 2, rng);
     loop {
         let q = prime(bits / 2, rng);
-        if differ(&p, &q) && far_apart(&p, &q, bits) && gcd_is_two(&p, &q) && gives(&p, &q, bits) {
+        if fit(&p, &q, bits) {
             return (p, q);
         }
     }
+}
+
+/// Whether p and q, both 3 mod 4, meet the conditions on the pair.
+pub(super) fn fit(p: &[u64], q: &[u64], bits: u32) -> bool {
+    differ(p, q) && far_apart(p, q, bits) && gcd_is_two(p, q) && gives(p, q, bits)
 }
 
 /// A uniform prime among those with `bits` bits, the two highest set (so that
@@ -76,8 +88,15 @@ fn prime(bits: u32, rng: &mut impl CryptoRng) -> Prime {
 }
 
 fn candidate(bits: u32, rng: &mut impl CryptoRng) -> Prime {
+    let mut candidate = odd(bits, rng);
+    candidate[0] |= 2;
+    candidate
+}
+
+/// A uniform odd number of `bits` bits, the two highest set.
+pub(super) fn odd(bits: u32, rng: &mut impl CryptoRng) -> Prime {
     let mut candidate = random_rows(1, bits, limbs_for(bits), rng);
-    for bit in [0, 1, bits - 2, bits - 1] {
+    for bit in [0, bits - 2, bits - 1] {
         candidate[bit as usize / 64] |= 1 << (bit % 64);
     }
     candidate

@@ -14,7 +14,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `generate` | new primes, and the conditions on them |
+//! | `scheme` | what keys draw randomisers from; what subgroup keys are |
+//! | `generate`, `subgroup` | new primes, and the conditions on them |
 //! | `public`, `check` | the public key; what is checked when one is read |
 //! | `secret`, `crt` | the secret key, decryption; arithmetic modulo p² and q² |
 //! | `plaintext`, `packing` | signed integers; many of them in one plaintext |
@@ -30,7 +31,7 @@
 //! in no `Debug`, `Display` or error text. Not wiped are intermediate values of
 //! the arithmetic (a kernel's scratch is when its thread ends), the z of which
 //! a re-randomiser takes a Jacobi symbol, and values once they are unpacked.
-//! Long-term exponents (p − 1, q − 1) go through exponentiation in constant
+//! Long-term exponents (p − 1, q − 1, 2α_p, 2α_q) go through exponentiation in constant
 //! time; trial division and the primality test, which run whenever a secret key
 //! is made or read, do not take constant time. Combs for one-time
 //! exponents do a fixed sequence of products but index their tables directly,
@@ -49,7 +50,9 @@ mod plaintext;
 mod primality;
 mod public;
 mod rerandomise;
+mod scheme;
 mod secret;
+mod subgroup;
 
 pub use ciphertexts::Ciphertexts;
 pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor, Randomisers};
@@ -58,6 +61,7 @@ pub use packing::{PackError, SlotLayout, pack, unpack};
 pub use plaintext::Plaintext;
 pub use public::{Fingerprint, PublicKey};
 pub use rerandomise::Rerandomiser;
+pub use scheme::Scheme;
 pub use secret::SecretKey;
 
 pub use crate::bignum::{Counts, Csr, ONE, Program, Stage as ProgramStage};

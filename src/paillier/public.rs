@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use num_bigint::BigUint;
 use sha2::{Digest, Sha256};
 
-use super::{PaillierError, Plaintext, check, limbs};
+use super::{PaillierError, Plaintext, Scheme, check, limbs, scheme::order_bits};
 use crate::bignum::Ring;
 
 /// SHA-256 of n (its minimal big-endian bytes): names a key in messages and
@@ -38,8 +38,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A public key: n, arithmetic modulo n², and for keys that have them DJN's h
-/// and h_s. Cheap to clone.
+/// A public key: n, arithmetic modulo n², and for keys that have them h and h_s
+/// with their [`Scheme`]. Cheap to clone.
 #[derive(Clone)]
 pub struct PublicKey {
     inner: Arc<Inner>,
@@ -49,14 +49,15 @@ struct Inner {
     n: BigUint,
     limbs: Vec<u64>,
     ring: Ring,
-    djn: Option<Djn>,
+    generators: Option<Generators>,
     fingerprint: Fingerprint,
 }
 
-/// h, h_s.
-struct Djn {
+struct Generators {
     h: BigUint,
     h_s: BigUint,
+    /// Whether h generates a small subgroup; otherwise it is DJN's.
+    small: bool,
 }
 
 impl PublicKey {
@@ -73,32 +74,61 @@ impl PublicKey {
         n: &BigUint,
         generators: Option<(&BigUint, &BigUint)>,
     ) -> Result<PublicKey, PaillierError> {
+        PublicKey::checked(n, generators, false)
+    }
+
+    /// A [`Scheme::Subgroup`] key from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublicKey::from_parts`], and [`PaillierError::SubgroupSize`] for a
+    /// size without such keys. Whether h is of the right order can be checked
+    /// by the owner only.
+    pub fn from_subgroup_parts(
+        n: &BigUint,
+        h: &BigUint,
+        h_s: &BigUint,
+    ) -> Result<PublicKey, PaillierError> {
+        PublicKey::checked(n, Some((h, h_s)), true)
+    }
+
+    fn checked(
+        n: &BigUint,
+        generators: Option<(&BigUint, &BigUint)>,
+        small: bool,
+    ) -> Result<PublicKey, PaillierError> {
         let limbs = check::modulus(n)?;
+        if small && order_bits(n.bits() as u32).is_none() {
+            return Err(PaillierError::SubgroupSize(n.bits() as u32));
+        }
         let ring = Ring::new(&limbs)?;
         if let Some((h, h_s)) = generators {
             check::generators(n, h, h_s, &ring)?;
         }
-        let djn = generators.map(|(h, h_s)| Djn {
+        let generators = generators.map(|(h, h_s)| Generators {
             h: h.clone(),
             h_s: h_s.clone(),
+            small,
         });
-        Ok(PublicKey::assemble(limbs, ring, djn))
+        Ok(PublicKey::assemble(limbs, ring, generators))
     }
 
-    /// A key that has just been generated.
+    /// A key that has just been generated, with h and h_s.
     pub(super) fn trusted(
         n: Vec<u64>,
-        generators: Option<(Vec<u64>, Vec<u64>)>,
+        (h, h_s): (Vec<u64>, Vec<u64>),
+        small: bool,
     ) -> Result<PublicKey, PaillierError> {
         let ring = Ring::new(&n)?;
-        let djn = generators.map(|(h, h_s)| Djn {
+        let generators = Generators {
             h: limbs::to_biguint(&h),
             h_s: limbs::to_biguint(&h_s),
-        });
-        Ok(PublicKey::assemble(n, ring, djn))
+            small,
+        };
+        Ok(PublicKey::assemble(n, ring, Some(generators)))
     }
 
-    fn assemble(limbs: Vec<u64>, ring: Ring, djn: Option<Djn>) -> PublicKey {
+    fn assemble(limbs: Vec<u64>, ring: Ring, generators: Option<Generators>) -> PublicKey {
         let n = limbs::to_biguint(&limbs);
         let fingerprint = Fingerprint(Sha256::digest(n.to_bytes_be()).into());
         PublicKey {
@@ -106,7 +136,7 @@ impl PublicKey {
                 n,
                 limbs,
                 ring,
-                djn,
+                generators,
                 fingerprint,
             }),
         }
@@ -117,14 +147,34 @@ impl PublicKey {
         &self.inner.n
     }
 
-    /// DJN's h, below n, if the key has it.
+    /// What randomisers are drawn from.
+    pub fn scheme(&self) -> Scheme {
+        match &self.inner.generators {
+            None => Scheme::Uniform,
+            Some(Generators { small: false, .. }) => Scheme::Djn,
+            Some(Generators { small: true, .. }) => Scheme::Subgroup,
+        }
+    }
+
+    /// Bits of the exponents of h_s that hide a plaintext: half of n's
+    /// ([`Scheme::Djn`]) or those of the subgroup's order
+    /// ([`Scheme::Subgroup`]); of r's, which is uniform modulo n, without h_s.
+    pub fn exponent_bits(&self) -> u32 {
+        match self.scheme() {
+            Scheme::Uniform => self.bits(),
+            Scheme::Djn => self.bits().div_ceil(2),
+            Scheme::Subgroup => order_bits(self.bits()).expect("checked when the key was made"),
+        }
+    }
+
+    /// h, below n, if the key has it.
     pub fn h(&self) -> Option<&BigUint> {
-        self.inner.djn.as_ref().map(|djn| &djn.h)
+        self.inner.generators.as_ref().map(|pair| &pair.h)
     }
 
     /// h_s = h^n mod n², if the key has it.
     pub fn h_s(&self) -> Option<&BigUint> {
-        self.inner.djn.as_ref().map(|djn| &djn.h_s)
+        self.inner.generators.as_ref().map(|pair| &pair.h_s)
     }
 
     /// Length of n in bits.
@@ -160,21 +210,25 @@ impl PublicKey {
     }
 }
 
-/// Equal if n, h and h_s are.
+/// Equal if n, scheme, h and h_s are.
 impl PartialEq for PublicKey {
     fn eq(&self, other: &PublicKey) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
-            || (self.n() == other.n() && self.h() == other.h() && self.h_s() == other.h_s())
+            || (self.n() == other.n()
+                && self.scheme() == other.scheme()
+                && self.h() == other.h()
+                && self.h_s() == other.h_s())
     }
 }
 
 impl Eq for PublicKey {}
 
-/// Size and fingerprint.
+/// Size, scheme and fingerprint.
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublicKey")
             .field("bits", &self.bits())
+            .field("scheme", &self.scheme())
             .field("fingerprint", &self.fingerprint().to_string())
             .finish_non_exhaustive()
     }

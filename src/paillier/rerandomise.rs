@@ -32,12 +32,22 @@
 //! builds a key for the purpose (p − 1 smooth, more than two factors) widens
 //! those gaps, and the checks on entry cannot tell. A server that does not
 //! trust its clients' keys asks for r^n always ([`Rerandomiser::uniform`]).
+//!
+//! *Subgroup keys* ([`Scheme::Subgroup`]) decrypt fast only what is blinded by
+//! powers of their own h_s, so for them ρ = h_s^a, with a of 64 bits more than
+//! the order of h_s. That is within 2^−64 of uniform in the subgroup, and hides
+//! the product if the key is honest and the client's randomisers are powers of
+//! h_s. It trusts the key and the client with more than the above: under an h_s
+//! of small order, or with randomisers from outside the subgroup, the owner
+//! sees the product of those, up to the subgroup. Nobody but the owner can
+//! check either. r^n hides everything here too; its results are decrypted as
+//! slowly as under other keys.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Ciphertexts, PublicKey, encrypt::uniform_powers, generate::negated_square, limbs,
+    Ciphertexts, PublicKey, Scheme, encrypt::uniform_powers, generate::negated_square, limbs,
     primality::jacobi_vartime,
 };
 use crate::bignum::{Comb, Elements, KernelKind};
@@ -53,16 +63,22 @@ pub struct Rerandomiser {
 }
 
 struct Combs {
-    /// Powers of h′, exponents of |n| + 64 bits.
+    /// Powers of h′, exponents of |n| + 64 bits; under a subgroup key of its
+    /// h_s.
     main: Comb,
-    /// Powers of y, exponents of 64 bits.
-    companion: Comb,
+    /// Bits of the exponents of `main`.
+    bits: u32,
+    /// Powers of y, exponents of 64 bits; none under a subgroup key.
+    companion: Option<Comb>,
 }
 
 impl Rerandomiser {
     /// For about `uses` results; any number may be re-randomised. The cheaper
     /// of the two ways is chosen by counting products.
     pub fn new(key: &PublicKey, uses: usize, rng: &mut impl CryptoRng) -> Rerandomiser {
+        if key.scheme() == Scheme::Subgroup {
+            return Rerandomiser::in_subgroup(key, uses);
+        }
         let lanes = match key.ring().kernel() {
             KernelKind::Ifma => 8,
             _ => 1,
@@ -98,11 +114,31 @@ impl Rerandomiser {
         let powers = ring.pow_public(&ring.enter(&bases, n.len()), n);
         let combs = Combs {
             main: Comb::new(ring, &powers.slice(0..1), key.bits() + MARGIN, uses),
-            companion: Comb::new(ring, &powers.slice(1..2), MARGIN, uses),
+            bits: key.bits() + MARGIN,
+            companion: Some(Comb::new(ring, &powers.slice(1..2), MARGIN, uses)),
         };
         Rerandomiser {
             key: key.clone(),
             combs: Some(combs),
+        }
+    }
+
+    /// By powers of a subgroup key's own h_s.
+    fn in_subgroup(key: &PublicKey, uses: usize) -> Rerandomiser {
+        let ring = key.ring();
+        let combs = key.h_s().map(|h_s| {
+            let row = limbs::from_biguint(h_s, 2 * ring.limbs());
+            // The order of h_s is 2α.
+            let bits = key.exponent_bits() + 1 + MARGIN;
+            Combs {
+                main: Comb::new(ring, &ring.enter(&row, row.len()), bits, uses),
+                bits,
+                companion: None,
+            }
+        });
+        Rerandomiser {
+            key: key.clone(),
+            combs,
         }
     }
 
@@ -125,13 +161,14 @@ impl Rerandomiser {
         let Some(combs) = &self.combs else {
             return uniform_powers(&self.key, count, rng);
         };
-        let bits = self.key.bits() + MARGIN;
-        let width = limbs::limbs_for(bits);
-        let a = limbs::random_rows(count, bits, width, rng);
-        let b = limbs::random_rows(count, MARGIN, 1, rng);
+        let width = limbs::limbs_for(combs.bits);
+        let a = limbs::random_rows(count, combs.bits, width, rng);
         let mut rho = Zeroizing::new(combs.main.pow(&a, width));
-        let companion = Zeroizing::new(combs.companion.pow(&b, 1));
-        self.key.ring().mul_assign(&mut rho, &companion);
+        if let Some(companion) = &combs.companion {
+            let b = limbs::random_rows(count, MARGIN, 1, rng);
+            let power = Zeroizing::new(companion.pow(&b, 1));
+            self.key.ring().mul_assign(&mut rho, &power);
+        }
         rho
     }
 
@@ -228,10 +265,11 @@ mod tests {
         let minus_one = n * n - 1u32;
         let public = PublicKey::trusted(
             key.public().limbs().to_vec(),
-            Some((
+            (
                 limbs::from_biguint(&(n - 1u32), 2),
                 limbs::from_biguint(&minus_one, 4),
-            )),
+            ),
+            false,
         )
         .expect("an odd n");
         let hostile = SecretKey::from_parts(public, &key.primes()[0], &key.primes()[1])

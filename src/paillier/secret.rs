@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 use super::{
-    Ciphertexts, MAX_BITS, PaillierError, Plaintext, PublicKey, crt::Crt, limbs, primality,
+    Ciphertexts, MAX_BITS, PaillierError, Plaintext, PublicKey, Scheme, crt::Crt, limbs, primality,
+    subgroup,
 };
 
 /// A secret key: p, q and what follows from them, all wiped when the last clone
@@ -24,36 +25,45 @@ impl SecretKey {
     /// # Errors
     ///
     /// p·q is not n, p = q, p or q is no prime, or one divides the other minus
-    /// 1.
+    /// 1; a subgroup key, which has more parts
+    /// ([`SecretKey::from_subgroup_parts`]).
     pub fn from_parts(public: PublicKey, p: &[u8], q: &[u8]) -> Result<SecretKey, PaillierError> {
-        let (p, q) = (secret_limbs(p)?, secret_limbs(q)?);
-        if *p == *q {
-            return Err(PaillierError::PrimesEqual);
+        if public.scheme() == Scheme::Subgroup {
+            return Err(PaillierError::SubgroupOrdersMissing);
         }
-        let mut product = Zeroizing::new(vec![0; p.len() + q.len()]);
-        limbs::mul_add(&mut product, &p, &q, &[]);
-        if limbs::to_biguint(&product) != *public.n() {
-            return Err(PaillierError::ProductMismatch);
-        }
-        for (name, prime) in [("p", &p), ("q", &q)] {
-            if primality::small_factor(prime).is_some() || !primality::is_prime(prime) {
-                return Err(PaillierError::NotPrime(name));
-            }
-        }
-        if divides_other_minus_one(&p, &q) || divides_other_minus_one(&q, &p) {
-            return Err(PaillierError::PrimesDependent);
-        }
-        SecretKey::trusted(public, p, q)
+        let (p, q) = checked_primes(&public, p, q)?;
+        Ok(SecretKey::trusted(public, Crt::new(p, q, None)?))
     }
 
-    /// A key from primes that are known to be good.
-    pub(super) fn trusted(
+    /// A [`Scheme::Subgroup`] key from elsewhere: the public half, the primes,
+    /// and of each the order α_p or α_q, as big-endian bytes.
+    ///
+    /// # Errors
+    ///
+    /// What [`SecretKey::from_parts`] refuses; α_p or α_q not of half the
+    /// scheme's length, no prime, equal, not dividing p − 1 or q − 1; h not of
+    /// order 2α_p modulo p and 2α_q modulo q. So the key decrypts what is
+    /// encrypted under it, and h is as the scheme says. The cofactors are not
+    /// asked to be primes.
+    pub fn from_subgroup_parts(
         public: PublicKey,
-        p: Zeroizing<Vec<u64>>,
-        q: Zeroizing<Vec<u64>>,
+        [p, q]: [&[u8]; 2],
+        orders: [&[u8]; 2],
     ) -> Result<SecretKey, PaillierError> {
-        let crt = Arc::new(Crt::new(p, q)?);
-        Ok(SecretKey { public, crt })
+        if public.scheme() != Scheme::Subgroup {
+            return Err(PaillierError::SubgroupOrdersUnexpected);
+        }
+        let (p, q) = checked_primes(&public, p, q)?;
+        let orders = subgroup::checked_orders(&public, [&p, &q], orders.map(stripped))?;
+        let crt = Crt::new(p, q, Some(orders))?;
+        subgroup::check_h(&public, &crt)?;
+        Ok(SecretKey::trusted(public, crt))
+    }
+
+    /// A key from parts that are known to be good.
+    pub(super) fn trusted(public: PublicKey, crt: Crt) -> SecretKey {
+        let crt = Arc::new(crt);
+        SecretKey { public, crt }
     }
 
     /// The public half.
@@ -63,16 +73,18 @@ impl SecretKey {
 
     /// p and q as minimal big-endian bytes, for a key file.
     pub fn primes(&self) -> [Zeroizing<Vec<u8>>; 2] {
-        [&self.crt.p.prime, &self.crt.q.prime].map(|prime| {
-            let bytes = limbs::bits_vartime(prime).div_ceil(8) as usize;
-            let mut out = Zeroizing::new(vec![0; bytes]);
-            limbs::write_be(prime, &mut out);
-            out
-        })
+        [&self.crt.p, &self.crt.q].map(|half| big_endian(&half.prime))
+    }
+
+    /// α_p and α_q as minimal big-endian bytes, if this is a subgroup key.
+    pub fn orders(&self) -> Option<[Zeroizing<Vec<u8>>; 2]> {
+        let (p, q) = (self.crt.p.order()?, self.crt.q.order()?);
+        Some([p, q].map(big_endian))
     }
 
     /// Decrypts, by CRT modulo p² and q², in time that depends on the key's
-    /// length and the number of ciphertexts only.
+    /// length and the number of ciphertexts only; under a subgroup key also on
+    /// how many were blinded by something else than powers of h_s.
     ///
     /// # Panics
     ///
@@ -96,10 +108,49 @@ impl SecretKey {
     }
 }
 
+/// Primes of n, whose conditions are those of [`SecretKey::from_parts`].
+fn checked_primes(
+    public: &PublicKey,
+    p: &[u8],
+    q: &[u8],
+) -> Result<(Zeroizing<Vec<u64>>, Zeroizing<Vec<u64>>), PaillierError> {
+    let (p, q) = (secret_limbs(p)?, secret_limbs(q)?);
+    if *p == *q {
+        return Err(PaillierError::PrimesEqual);
+    }
+    let mut product = Zeroizing::new(vec![0; p.len() + q.len()]);
+    limbs::mul_add(&mut product, &p, &q, &[]);
+    if limbs::to_biguint(&product) != *public.n() {
+        return Err(PaillierError::ProductMismatch);
+    }
+    for (name, prime) in [("p", &p), ("q", &q)] {
+        if primality::small_factor(prime).is_some() || !primality::is_prime(prime) {
+            return Err(PaillierError::NotPrime(name));
+        }
+    }
+    if divides_other_minus_one(&p, &q) || divides_other_minus_one(&q, &p) {
+        return Err(PaillierError::PrimesDependent);
+    }
+    Ok((p, q))
+}
+
+/// Minimal big-endian bytes.
+fn big_endian(number: &[u64]) -> Zeroizing<Vec<u8>> {
+    let bytes = limbs::bits_vartime(number).div_ceil(8) as usize;
+    let mut out = Zeroizing::new(vec![0; bytes]);
+    limbs::write_be(number, &mut out);
+    out
+}
+
+/// Big-endian bytes without zeros in front.
+fn stripped(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().take_while(|&&byte| byte == 0).count();
+    &bytes[start..]
+}
+
 /// Big-endian bytes as the least number of limbs.
 fn secret_limbs(bytes: &[u8]) -> Result<Zeroizing<Vec<u64>>, PaillierError> {
-    let start = bytes.iter().take_while(|&&byte| byte == 0).count();
-    let bytes = &bytes[start..];
+    let bytes = stripped(bytes);
     if bytes.is_empty() || bytes.len() > MAX_BITS as usize / 8 {
         return Err(PaillierError::ProductMismatch);
     }
@@ -119,7 +170,7 @@ fn divides_other_minus_one(p: &[u64], q: &[u64]) -> bool {
     !primality::coprime(&p, &other)
 }
 
-/// The public half's size and fingerprint.
+/// The public half's size, scheme and fingerprint.
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretKey")

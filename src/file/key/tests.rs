@@ -58,6 +58,93 @@ fn keys_round_trip() {
     ));
 }
 
+fn subgroup_key() -> SecretKey {
+    SecretKey::generate_subgroup_insecure(256, &mut ChaCha20Rng::seed_from_u64(62))
+        .expect("an even size")
+}
+
+#[test]
+fn subgroup_keys_round_trip() {
+    let key = subgroup_key();
+    let public = public_from_json(&public_to_json(key.public())).expect("valid");
+    assert_eq!(&public, key.public());
+    assert_eq!(public.scheme(), Scheme::Subgroup);
+    let json = secret_to_json(&key);
+    let secret = secret_from_json(&json).expect("valid");
+    assert_eq!(secret.public(), key.public());
+    assert_eq!(secret.primes(), key.primes());
+    assert_eq!(secret.orders(), key.orders());
+    // The members of an ordinary key, in front; nothing secret inside `pub`.
+    let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
+    assert!(json["alpha_p"].is_string() && json["alpha_q"].is_string());
+    assert!(json["pub"].get("alpha_p").is_none());
+    assert_eq!(json["pub"]["scheme"], "MHL21");
+}
+
+#[test]
+fn a_subgroup_key_without_its_orders_is_refused() {
+    let json = secret_to_json(&subgroup_key());
+    for name in ["alpha_p", "alpha_q"] {
+        let without = json.replacen(name, "other", 1);
+        let error = secret_from_json(&without).expect_err("malformed");
+        assert!(
+            matches!(error, KeyError::Missing { kind: "secret", member } if member == name),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn the_orders_of_another_key_are_refused() {
+    let (key, other) = (subgroup_key(), key());
+    let [p, q] = other.primes().map(|prime| to_base64(&prime).to_string());
+    let json = secret_to_json(&key);
+    let [a, b] = key.orders().expect("a subgroup key");
+    // Each other's, and none of their length.
+    let swapped = json
+        .replacen("alpha_p", "alpha_x", 1)
+        .replacen("alpha_q", "alpha_p", 1)
+        .replacen("alpha_x", "alpha_q", 1);
+    for (text, expected) in [
+        (swapped, PaillierError::SubgroupOrderNotDividing("alpha_p")),
+        (
+            json.replacen(&*to_base64(&a), &p, 1),
+            PaillierError::SubgroupOrderSize {
+                name: "alpha_p",
+                expected: 32,
+            },
+        ),
+        (
+            json.replacen(&*to_base64(&b), &q, 1),
+            PaillierError::SubgroupOrderSize {
+                name: "alpha_q",
+                expected: 32,
+            },
+        ),
+    ] {
+        match secret_from_json(&text) {
+            Err(KeyError::Key(error)) => assert_eq!(error, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_djn_key_that_calls_itself_a_subgroup_key_is_refused() {
+    let json = secret_to_json(&key()).replacen("DJN10", "MHL21", 1);
+    let error = secret_from_json(&json).expect_err("malformed");
+    assert!(
+        matches!(
+            error,
+            KeyError::Missing {
+                member: "alpha_p",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
 #[test]
 fn members_are_those_of_pheutil() {
     let key = key();
