@@ -16,9 +16,18 @@ use rand::{SeedableRng, rngs::ChaCha20Rng};
 const BATCH: usize = 64;
 
 fn operations(c: &mut Criterion) {
-    for bits in [2048, 3072] {
+    let keys = [(2048, false), (2048, true), (3072, false), (3072, true)];
+    for (bits, subgroup) in keys {
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(bits));
-        let key = SecretKey::generate(bits, &mut rng).expect("a standard size");
+        let (key, scheme) = if subgroup {
+            (
+                SecretKey::generate_subgroup(bits, &mut rng),
+                " in a subgroup",
+            )
+        } else {
+            (SecretKey::generate(bits, &mut rng), "")
+        };
+        let key = key.expect("a standard size");
         let public = key.public();
         let plain: Vec<Plaintext> = (0..BATCH as i64).map(|x| Plaintext::from(x - 9)).collect();
         let by_public = PublicEncryptor::new(public, 10_000);
@@ -27,7 +36,7 @@ fn operations(c: &mut Criterion) {
         let combs = Rerandomiser::new(public, 10_000, &mut rng);
         let uniform = Rerandomiser::uniform(public);
 
-        let mut group = c.benchmark_group(format!("{bits} bits, {BATCH} at once"));
+        let mut group = c.benchmark_group(format!("{bits} bits{scheme}, {BATCH} at once"));
         group
             .sample_size(10)
             .measurement_time(Duration::from_secs(3))
@@ -53,7 +62,7 @@ fn operations(c: &mut Criterion) {
         });
         group.finish();
 
-        let mut group = c.benchmark_group(format!("{bits} bits, once"));
+        let mut group = c.benchmark_group(format!("{bits} bits{scheme}, once"));
         group
             .sample_size(10)
             .measurement_time(Duration::from_secs(3));

@@ -61,6 +61,10 @@ def make_pdnn(name, bits):
     must(PDNN, "--quiet", "keygen", "--bits", str(bits), "--out", path(name))
 
 
+def make_subgroup(name, bits):
+    must(PDNN, "--quiet", "keygen", "--scheme", "subgroup", "--bits", str(bits), "--out", path(name))
+
+
 def exchange(name):
     """For each direction: how many of how many came out right."""
     key, pub = path(f"{name}.key.json"), path(f"{name}.pub.json")
@@ -132,6 +136,7 @@ def main():
         ("phe-3072", make_phe, 3072),
         ("pdnn-2048", make_pdnn, 2048),
         ("pdnn-3072", make_pdnn, 3072),
+        ("subgroup-2048", make_subgroup, 2048),
     ]
     tables = {}
     for name, make, bits in keys:
@@ -140,12 +145,12 @@ def main():
         tables[name] = exchange(name)
     rows = list(next(iter(tables.values())))
     width = max(map(len, rows))
-    print(f"{'':{width}}  " + "  ".join(f"{name:>12}" for name in tables))
+    print(f"{'':{width}}  " + "  ".join(f"{name:>13}" for name in tables))
     wrong = 0
     for row in rows:
         cells = [results[row] for results in tables.values()]
         wrong += sum(total - right for right, total in cells)
-        shown = "  ".join(f"{f'{right}/{total}':>12}" for right, total in cells)
+        shown = "  ".join(f"{f'{right}/{total}':>13}" for right, total in cells)
         print(f"{row:{width}}  {shown}")
     if wrong:
         sys.exit(f"{wrong} exchanges went wrong")

@@ -189,6 +189,26 @@ fn a_picture_that_is_converted_is_noted() {
 }
 
 #[test]
+fn a_subgroup_key_is_made_shown_and_used() {
+    let place = Place::new();
+    let keygen = "keygen --out alice --bits 512 --insecure --scheme subgroup --json";
+    let made = place.json(&keygen.split(' ').collect::<Vec<_>>());
+    assert_eq!(made["scheme"], "subgroup");
+    for file in ["alice.pub.json", "alice.key.json"] {
+        let shown = place.json(&["inspect", "--json", file]);
+        assert_eq!(shown["scheme"], "subgroup");
+        let text = shown["randomisers"].as_str().expect("a text");
+        assert!(text.contains("a further assumption"), "{text}");
+    }
+    let run = ["run", "--key", "alice.key.json", "0.png", "--json"];
+    let answer = place.json(&[&run[..], &NET].concat());
+    assert_eq!(answer["images"][0]["label"], place.label(0));
+    // A key that exists has its scheme already.
+    let both = ["run", "--key", "alice.key.json", "--scheme", "djn", "0.png"];
+    assert!(place.fails(&both).contains("cannot be used with"));
+}
+
+#[test]
 fn inspect_knows_every_file() {
     let place = Place::with_key();
     let encrypt = [
