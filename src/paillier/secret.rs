@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 use super::{
-    Ciphertexts, MAX_BITS, PaillierError, Plaintext, PublicKey, Scheme, crt::Crt, limbs, primality,
-    subgroup,
+    Ciphertexts, MAX_BITS, PaillierError, Plaintext, PublicKey, Scheme, crt::Crt, generate::Prime,
+    limbs, primality, subgroup,
 };
 
 /// A secret key: p, q and what follows from them, all wiped when the last clone
@@ -109,11 +109,7 @@ impl SecretKey {
 }
 
 /// Primes of n, whose conditions are those of [`SecretKey::from_parts`].
-fn checked_primes(
-    public: &PublicKey,
-    p: &[u8],
-    q: &[u8],
-) -> Result<(Zeroizing<Vec<u64>>, Zeroizing<Vec<u64>>), PaillierError> {
+fn checked_primes(public: &PublicKey, p: &[u8], q: &[u8]) -> Result<(Prime, Prime), PaillierError> {
     let (p, q) = (secret_limbs(p)?, secret_limbs(q)?);
     if *p == *q {
         return Err(PaillierError::PrimesEqual);

@@ -205,7 +205,9 @@ fn a_subgroup_key_is_made_shown_and_used() {
     assert_eq!(answer["images"][0]["label"], place.label(0));
     // A key that exists has its scheme already.
     let both = ["run", "--key", "alice.key.json", "--scheme", "djn", "0.png"];
-    assert!(place.fails(&both).contains("cannot be used with"));
+    let output = place.run(&both);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("cannot be used with"));
 }
 
 #[test]
