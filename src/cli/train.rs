@@ -6,6 +6,8 @@
 //! build it in.
 
 #[cfg(feature = "train")]
+mod tables;
+#[cfg(feature = "train")]
 mod work;
 
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ Examples:
     pdnn train --out models/quick --epochs 2 --qat-epochs 1
   Chest X-rays (scripts/fetch-pneumonia.sh brings them to data/pneumonia):
     pdnn train --out models/xray --data data/pneumonia --labels normal,pneumonia
+  A table with named columns (scripts/prepare-covid-symptoms.py makes this one):
+    pdnn train --out models/covid --data data/covid_symptoms/by-date --topology mlp:16 --test
   Narrow slots: 4-bit weights and activations, 6x6 kernels at stride 2:
     pdnn train --out models/narrow --topology lenet5-strided --weight-bits 4 --activation-bits 4
   Keep the floats, and quantise them once more without training them again:
@@ -52,15 +56,25 @@ pub(crate) struct Args {
     force: bool,
 
     /// Folder with IDX files named as MNIST's, plain or .gz: train-*, t10k-* or test-*, and
-    /// val-* if there are any [default: mnist in PDNN_DATA or data].
-    #[arg(long, value_name = "FOLDER")]
+    /// val-* if there are any; or with tables train.csv and test.csv; or a table
+    /// [default: mnist in PDNN_DATA or data].
+    #[arg(long, value_name = "FOLDER|FILE")]
     data: Option<PathBuf>,
 
     /// The network: lenet5 (ReLU, then average pooling), lenet5-square (x² for ReLU),
     /// lenet5-pool-first (pooling, then ReLU), lenet5-strided (6x6 kernels at stride 2, no
-    /// pooling), lenet5-max (max pooling).
-    #[arg(long, value_name = "NAME", default_value = "lenet5")]
-    topology: String,
+    /// pooling), lenet5-max (max pooling); mlp:32,16 (dense hidden layers of these sizes),
+    /// logistic (none) [default: lenet5; mlp:16 for a table].
+    #[arg(long, value_name = "NAME")]
+    topology: Option<String>,
+
+    /// The columns of a table that the network takes [default: all but the label].
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    features: Vec<String>,
+
+    /// The column of a table with the label.
+    #[arg(long, value_name = "NAME", default_value = crate::cli::tables::LABEL)]
+    label_column: String,
 
     /// What the network is called [default: the topology].
     #[arg(long, value_name = "NAME")]

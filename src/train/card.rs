@@ -23,6 +23,9 @@ pub struct Card<'a> {
     pub train_images: usize,
     /// On the images kept for validation.
     pub validation: Accuracy,
+    /// Of a network that tells two classes apart: what accuracy alone does not
+    /// say, for each set that it was measured on.
+    pub two_classes: Vec<TwoClasses>,
     /// On the test images, if they were looked at.
     pub test: Option<Accuracy>,
 }
@@ -35,25 +38,30 @@ impl Display for Card<'_> {
         let about = about(&self.data_set);
         writeln!(f, "# {}\n", profile.name)?;
         let shape = profile.input.shape;
-        writeln!(
-            f,
-            "A network for {}: {} grey image of {}x{} pixels, 0 (black) to 255 \
+        if !profile.features.is_empty() {
+            self.table(f, about.what)?;
+        } else {
+            writeln!(
+                f,
+                "A network for {}: {} grey image of {}x{} pixels, 0 (black) to 255 \
              (white), in; {} classes out ({}). All arithmetic is in integers: {}-bit weights with \
              a scale for each output channel, {}-bit activations, full-precision biases.\n",
-            about.what,
-            shape.channels,
-            shape.height,
-            shape.width,
-            profile.classes(),
-            profile.labels.join(", "),
-            o.weight_bits,
-            o.activation_bits
-        )?;
+                about.what,
+                shape.channels,
+                shape.height,
+                shape.width,
+                profile.classes(),
+                profile.labels.join(", "),
+                o.weight_bits,
+                o.activation_bits
+            )?;
+        }
         writeln!(
             f,
             "`profile.json` is what a client must know; `model.safetensors` holds the weights.\n"
         )?;
         self.accuracies(f)?;
+        self.two_classes(f)?;
         layers(f, network)?;
         self.recipe(f)?;
         writeln!(f, "## Intended use and limits\n")?;
@@ -72,7 +80,66 @@ impl Display for Card<'_> {
     }
 }
 
+/// How well a network tells two classes apart: of its integers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TwoClasses {
+    /// Which examples: `test`.
+    pub set: String,
+    /// Mean of the shares of each class that are right, 0 to 1.
+    pub balanced_accuracy: f64,
+    /// Area under the ROC curve, if both classes occur.
+    pub roc_auc: Option<f64>,
+    /// The more frequent class, and its share.
+    pub majority: (String, f64),
+}
+
 impl Card<'_> {
+    /// The first paragraph for a network that takes rows of a table.
+    fn table(&self, f: &mut Formatter<'_>, what: &str) -> fmt::Result {
+        let (profile, o) = (self.trained.network().profile(), self.options);
+        let names: Vec<String> = profile
+            .features
+            .iter()
+            .map(|feature| format!("`{}`", feature.name))
+            .collect();
+        writeln!(
+            f,
+            "A network for {what}: a row with the columns {} in, each an integer from {} to {}; \
+             {} classes out ({}). All arithmetic is in integers: {}-bit weights with a scale for \
+             each output, {}-bit activations, full-precision biases.\n",
+            names.join(", "),
+            profile.input.min,
+            profile.input.max,
+            profile.classes(),
+            profile.labels.join(", "),
+            o.weight_bits,
+            o.activation_bits
+        )
+    }
+
+    fn two_classes(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.two_classes.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "| integers on | balanced accuracy | area under the ROC curve | always the more \
+             frequent class |\n|---|---|---|---|"
+        )?;
+        for set in &self.two_classes {
+            let area = set.roc_auc.map_or("–".to_string(), |a| format!("{a:.4}"));
+            writeln!(
+                f,
+                "| {} | {:.2} % | {area} | {:.2} % ({}) |",
+                set.set,
+                100.0 * set.balanced_accuracy,
+                100.0 * set.majority.1,
+                set.majority.0
+            )?;
+        }
+        writeln!(f)
+    }
+
     fn accuracies(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "## Accuracy\n")?;
         writeln!(
@@ -128,7 +195,7 @@ impl Card<'_> {
             o.decay
         )?;
         if o.augment == Augment::none() {
-            writeln!(f, "The images were not distorted.\n")?;
+            writeln!(f, "The examples were not distorted.\n")?;
             return self.checksums(f);
         }
         let Augment {
@@ -182,6 +249,20 @@ fn about(data_set: &str) -> About {
                     28x28 pixels little is left of what a physician looks at.",
             source: "PneumoniaMNIST of MedMNIST v2, Yang et al. 2023, after Kermany et al. 2018; \
                      CC BY 4.0",
+        },
+        _ if data_set.starts_with("covid_symptoms/") => About {
+            what: "people tested for COVID-19",
+            knows: "It knows eight things that people were asked in Israel in spring 2020, when \
+                    who was tested depended on the symptoms; it finds who would have tested \
+                    positive there and then.",
+            source: "the rows of the Israeli Ministry of Health, English version of \
+                     nshomron/covidpred; open government data",
+        },
+        "covid_xray" => About {
+            what: "chest X-rays",
+            knows: "The two classes come from different hospitals, so its accuracy flatters: it \
+                    may know the hospital rather than the disease.",
+            source: "COVID-19 Radiography Database; licence unknown",
         },
         _ => About {
             what: "images",

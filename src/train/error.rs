@@ -18,6 +18,14 @@ pub enum TrainError {
     /// A network whose integers do not fit.
     #[error("the trained network cannot be exported: {0}")]
     Network(#[from] NetworkError),
+    /// An error in one file.
+    #[error("{name}: {source}")]
+    InFile {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: Box<TrainError>,
+    },
     /// A batch or a split without images.
     #[error("no images to train on: the data set must hold more than the validation images")]
     NoImages,
@@ -40,4 +48,14 @@ pub enum TrainError {
     /// The tensor library refused an operation.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl TrainError {
+    /// This error, in the file at `path`.
+    pub(super) fn in_file(self, path: &std::path::Path) -> TrainError {
+        TrainError::InFile {
+            name: path.display().to_string(),
+            source: Box::new(self),
+        }
+    }
 }

@@ -16,7 +16,9 @@ use super::{
     ops::Levels,
     topology::{Block, Layer},
 };
-use crate::network::{InputSpec, Linear, Network, Op, Profile, Range, Shape, Stage, Weights};
+use crate::network::{
+    Feature, InputSpec, Linear, Network, Op, Profile, Range, Shape, Stage, Weights,
+};
 
 /// Largest pixel; the float network sees pixels divided by it.
 pub(super) const WHITE: f32 = 255.0;
@@ -30,7 +32,12 @@ const MULTIPLIER_BITS: i32 = 31;
 ///
 /// # Errors
 /// If the model is not quantised, or its integers would not fit.
-pub(super) fn export(model: &Model, name: &str, labels: &[String]) -> Result<Network, TrainError> {
+pub(super) fn export(
+    model: &Model,
+    name: &str,
+    labels: &[String],
+    features: &[Feature],
+) -> Result<Network, TrainError> {
     let mut step_in = 1.0 / f64::from(WHITE);
     let mut input_max = f64::from(WHITE);
     let (mut stages, mut layers) = (Vec::new(), Vec::new());
@@ -66,7 +73,8 @@ pub(super) fn export(model: &Model, name: &str, labels: &[String]) -> Result<Net
         min: 0,
         max: WHITE as i64,
     };
-    let profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale);
+    let profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale)
+        .with_features(features.to_vec());
     Ok(Network::new(profile, layers)?)
 }
 

@@ -25,6 +25,7 @@ mod model;
 mod ops;
 mod optimise;
 mod options;
+mod table;
 mod topology;
 
 #[cfg(test)]
@@ -35,11 +36,12 @@ use std::fmt;
 use serde::Serialize;
 
 pub use augment::Augment;
-pub use card::Card;
+pub use card::{Card, TwoClasses};
 pub use data::{Examples, load_examples};
 pub use error::TrainError;
 pub use float::FloatNetwork;
 pub use options::TrainOptions;
+pub use table::TableSet;
 pub use topology::{Layer, TOPOLOGIES, Topology};
 
 use crate::{file::checkpoint::Checkpoint, network::Network};
@@ -184,7 +186,12 @@ pub fn train(
         phase,
         progress,
     )?);
-    let network = export::export(&quantised, &options.name, &options.labels)?;
+    let network = export::export(
+        &quantised,
+        &options.name,
+        &options.labels,
+        &options.features,
+    )?;
     Ok(Trained {
         topology: topology.clone(),
         float,

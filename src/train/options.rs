@@ -1,6 +1,7 @@
 //! What a training run depends on.
 
 use super::{Augment, Topology, TrainError};
+use crate::network::Feature;
 
 /// Everything that decides the outcome of a run, besides the images.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub struct TrainOptions {
     pub name: String,
     /// What each class is called.
     pub labels: Vec<String>,
+    /// The columns that the network takes; empty if it takes images.
+    pub features: Vec<Feature>,
     /// Decides initial weights, order and distortion of the images.
     pub seed: u64,
     /// Epochs in floats.
@@ -40,6 +43,7 @@ impl TrainOptions {
             name: topology.name.clone(),
             labels: (0..topology.classes()).map(|c| c.to_string()).collect(),
             topology,
+            features: Vec::new(),
             seed: 1,
             epochs: 50,
             qat_epochs: 10,

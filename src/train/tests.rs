@@ -126,7 +126,8 @@ fn the_exported_network_is_the_simulated_one() {
         let mut model = Model::random(blocks, bits, 7).unwrap();
         let input = batch(&examples, &places, None).unwrap();
         model.quantise(&input).unwrap();
-        let network = export::export(&model, "small", &["a", "b", "c"].map(String::from)).unwrap();
+        let network =
+            export::export(&model, "small", &["a", "b", "c"].map(String::from), &[]).unwrap();
         let logits = model.forward(&model.leaves().unwrap(), &input).unwrap();
         let logits: Vec<f32> = flat(&logits);
         let scale = network.profile().logit_scale;
@@ -281,6 +282,7 @@ fn the_card_states_command_accuracy_and_slot_bits() {
         command: "pdnn train --seed 1".into(),
         data_set: "mnist".into(),
         data: vec![("train-labels".into(), "00ff".into())],
+        two_classes: vec![],
         train_images: 240,
         validation: trained.accuracy(&validation).unwrap(),
         test: None,

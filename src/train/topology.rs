@@ -63,8 +63,9 @@ pub const TOPOLOGIES: [(&str, &str); 5] = [
 
 impl Topology {
     /// The network called `name` for inputs of `input` (channels, height,
-    /// width) and so many classes. All are a LeNet-5 (LeCun et al. 1998, with
-    /// another activation).
+    /// width) and so many classes. All in [`TOPOLOGIES`] are a LeNet-5 (LeCun
+    /// et al. 1998, with another activation); besides there are `mlp:32,16`,
+    /// dense hidden layers of these sizes with ReLU, and `logistic`, none.
     ///
     /// # Errors
     /// [`TrainError::Topology`] if the name is not in [`TOPOLOGIES`], the
@@ -74,6 +75,9 @@ impl Topology {
         input: (usize, usize, usize),
         classes: usize,
     ) -> Result<Topology, TrainError> {
+        if let Some(hidden) = hidden_layers(name)? {
+            return Topology::dense(name, input, &hidden, classes);
+        }
         let pool = [Layer::AveragePool { size: 2 }];
         let activation = match name {
             "lenet5-square" => Layer::Square,
@@ -88,7 +92,7 @@ impl Topology {
             _ => {
                 let known: Vec<&str> = TOPOLOGIES.iter().map(|(name, _)| *name).collect();
                 return Err(TrainError::Topology(format!(
-                    "no topology is called {name}; use one of {}",
+                    "no topology is called {name}; use one of {}, logistic or mlp:SIZE,…",
                     known.join(", ")
                 )));
             }
@@ -110,6 +114,28 @@ impl Topology {
         for outputs in [120, 84] {
             layers.extend([Layer::Dense { outputs }, activation]);
         }
+        Topology::finish(name, input, layers, classes)
+    }
+
+    /// Dense layers only: hidden ones of these sizes with ReLU, and the last.
+    fn dense(
+        name: &str,
+        input: (usize, usize, usize),
+        hidden: &[usize],
+        classes: usize,
+    ) -> Result<Topology, TrainError> {
+        let pair = |&outputs: &usize| [Layer::Dense { outputs }, Layer::Relu];
+        let layers = hidden.iter().flat_map(pair).collect();
+        Topology::finish(name, input, layers, classes)
+    }
+
+    /// With a last layer for so many classes behind `layers`, checked.
+    fn finish(
+        name: &str,
+        input: (usize, usize, usize),
+        mut layers: Vec<Layer>,
+        classes: usize,
+    ) -> Result<Topology, TrainError> {
         let (channels, height, width) = input;
         if ![channels, height, width]
             .iter()
@@ -227,6 +253,24 @@ impl Topology {
     }
 }
 
+/// The sizes in `mlp:32,16`, none for `logistic`; `None` for another name.
+fn hidden_layers(name: &str) -> Result<Option<Vec<usize>>, TrainError> {
+    if name == "logistic" {
+        return Ok(Some(Vec::new()));
+    }
+    let Some(sizes) = name.strip_prefix("mlp:") else {
+        return Ok(None);
+    };
+    let size = |text: &str| text.parse().ok().filter(|n| (1..=4096).contains(n));
+    let hidden: Option<Vec<usize>> = sizes.split(',').map(size).collect();
+    match hidden.filter(|hidden| hidden.len() <= 16) {
+        Some(hidden) => Ok(Some(hidden)),
+        None => Err(TrainError::Topology(format!(
+            "{name}: expected the sizes of 1 to 16 hidden layers, each 1 to 4096, as in mlp:32,16"
+        ))),
+    }
+}
+
 /// A linear layer and what follows it before the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
@@ -331,5 +375,24 @@ mod tests {
         assert!(Topology::named("lenet5", (1, 28, 28), 1).is_err());
         let error = Topology::named("lenet5", (1, 4, 4), 2).unwrap_err();
         assert!(error.to_string().contains("does not fit"), "{error}");
+    }
+
+    #[test]
+    fn dense_layers_of_given_sizes_and_none() {
+        let sizes = |name: &str| -> Vec<usize> {
+            let topology = Topology::named(name, (1, 1, 8), 2).unwrap();
+            topology
+                .blocks()
+                .unwrap()
+                .iter()
+                .map(|b| b.outputs)
+                .collect()
+        };
+        assert_eq!(sizes("mlp:16"), [16, 2]);
+        assert_eq!(sizes("mlp:32,16"), [32, 16, 2]);
+        assert_eq!(sizes("logistic"), [2]);
+        for wrong in ["mlp:", "mlp:0", "mlp:16,", "mlp:x", "mlp:5000", "mlp"] {
+            assert!(Topology::named(wrong, (1, 1, 8), 2).is_err(), "{wrong}");
+        }
     }
 }

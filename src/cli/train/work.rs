@@ -12,6 +12,7 @@ use crate::{
     cli::{
         console::{Bar, Console},
         error::{CliError, CliResult, Explain, bail},
+        tables::LABEL,
     },
     dataset::{data_dir, has_idx_pair, test_prefix},
     file::{
@@ -28,7 +29,10 @@ use crate::{
     },
 };
 
-use super::Args;
+use super::{
+    Args,
+    tables::{Tables, two_classes},
+};
 
 /// Name of the card in a network's folder.
 const CARD_FILE: &str = "README.md";
@@ -61,7 +65,13 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
             path.display()
         );
     }
-    let all = load_examples(&data, "train").explain()?;
+    let table = Tables::at(&data)
+        .map(|tables| tables.open(&args))
+        .transpose()?;
+    let all = match &table {
+        Some((_, set)) => set.examples.clone(),
+        None => load_examples(&data, "train").explain()?,
+    };
     let (examples, validation) = match args.validation {
         None if has_idx_pair(&data, "val") => (all.clone(), load_examples(&data, "val").explain()?),
         count => all
@@ -69,11 +79,21 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
             .explain()?,
     };
     let size = (1, all.images().height(), all.images().width());
-    let options = options(&args, size, Some(all.classes()))?;
+    let classes = table
+        .as_ref()
+        .map_or(all.classes(), |(_, set)| set.labels.len());
+    let mut options = options(&args, size, Some(classes))?;
+    if let Some((_, set)) = &table {
+        options.labels.clone_from(&set.labels);
+        options.features.clone_from(&set.features);
+        // A row is no picture.
+        options.augment = Augment::none();
+    }
     // Test images that cannot be read are better known before training.
-    let test = match args.test {
-        true => Some(load_examples(&data, test_prefix(&data)).explain()?),
-        false => None,
+    let test = match (args.test, &table) {
+        (true, Some((tables, set))) => Some(tables.test(set, &args)?),
+        (true, None) => Some(load_examples(&data, test_prefix(&data)).explain()?),
+        (false, _) => None,
     };
     let folder = Folder::open(&args.out, args.force)?;
     // After the folder is made: the checkpoint may be meant to lie in it.
@@ -97,8 +117,18 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         trained: &trained,
         options: &options,
         command: command(&args, &options),
-        data_set: folder_name(&data),
-        data: checksums(&data, &all, &validation, test.as_ref())?,
+        data_set: match &table {
+            Some((tables, _)) => tables.name(),
+            None => folder_name(&data),
+        },
+        data: match &table {
+            Some((tables, _)) => tables.checksums(args.test)?,
+            None => checksums(&data, &all, &validation, test.as_ref())?,
+        },
+        two_classes: [("validation", Some(&validation)), ("test", test.as_ref())]
+            .into_iter()
+            .filter_map(|(set, examples)| two_classes(trained.network(), set, examples?))
+            .collect(),
         train_images: examples.len(),
         validation: on_validation,
         test: on_test,
@@ -156,6 +186,13 @@ fn folder_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// The topology that was asked for, or the usual one: a table's rows are images
+/// of one line.
+fn topology_name(args: &Args, size: (usize, usize, usize)) -> &str {
+    let usual = if size.1 == 1 { "mlp:16" } else { "lenet5" };
+    args.topology.as_deref().unwrap_or(usual)
+}
+
 /// Raw arguments to a checked configuration, for images of `size` in
 /// `classes` classes; before those are known, in as many as there are labels.
 fn options(
@@ -164,8 +201,12 @@ fn options(
     classes: Option<usize>,
 ) -> CliResult<TrainOptions> {
     let named = Some(args.labels.len()).filter(|count| *count > 0);
-    let topology =
-        Topology::named(&args.topology, size, named.or(classes).unwrap_or(10)).explain()?;
+    let topology = Topology::named(
+        topology_name(args, size),
+        size,
+        named.or(classes).unwrap_or(10),
+    )
+    .explain()?;
     let fresh = if args.from.is_none() { EPOCHS } else { 0 };
     let usual = TrainOptions::new(topology.clone());
     let options = TrainOptions {
@@ -175,6 +216,7 @@ fn options(
             Some(_) => args.labels.clone(),
             None => usual.labels,
         },
+        features: usual.features,
         seed: args.seed,
         epochs: args.epochs.unwrap_or(fresh),
         qat_epochs: args.qat_epochs,
@@ -222,6 +264,14 @@ fn command(args: &Args, options: &TrainOptions) -> String {
     if let Some(data) = &args.data {
         add(true, format!(" --data {}", data.display()));
     }
+    add(
+        !args.features.is_empty(),
+        format!(" --features {}", args.features.join(",")),
+    );
+    add(
+        args.label_column != LABEL,
+        format!(" --label-column {}", args.label_column),
+    );
     add(
         !args.labels.is_empty(),
         format!(" --labels {}", args.labels.join(",")),
