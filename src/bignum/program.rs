@@ -108,6 +108,20 @@ pub struct Counts {
     pub inversions: u64,
 }
 
+impl Counts {
+    /// What inverting this many elements at once comes to.
+    pub fn of_inversions(elements: usize) -> Counts {
+        match elements as u64 {
+            0 => Counts::default(),
+            k => Counts {
+                products: 3 * (k - 1) + ROOT_PRODUCTS,
+                squarings: 0,
+                inversions: 1,
+            },
+        }
+    }
+}
+
 impl std::ops::Add for Counts {
     type Output = Counts;
 
@@ -151,17 +165,13 @@ impl Stage {
 
     fn counts(&self) -> Counts {
         if let Stage::Invert(indices) = self {
-            return match indices.len() as u64 {
-                0 => Counts::default(),
-                k => Counts {
-                    products: 3 * (k - 1) + ROOT_PRODUCTS,
-                    squarings: 0,
-                    inversions: 1,
-                },
-            };
+            return Counts::of_inversions(indices.len());
         }
         let plan = Plan::new(self);
-        (0..self.results()).map(|j| plan.counts(j)).sum()
+        let mut steps = Vec::new();
+        (0..self.results())
+            .map(|j| plan.counts(j, &mut steps))
+            .sum()
     }
 }
 

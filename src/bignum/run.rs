@@ -189,9 +189,10 @@ impl<K: Lanes> Core<K> {
     fn steps(&self, stage: &Stage, arena: &Arena<'_>) -> Elements {
         let plan = Plan::new(stage);
         let stride = self.stride();
+        let mut room = Vec::new();
         let lengths = (0..stage.results())
             .map(|j| {
-                let c = plan.counts(j);
+                let c = plan.counts(j, &mut room);
                 (c.products + c.squarings) as usize
             })
             .collect();

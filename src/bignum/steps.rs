@@ -83,12 +83,11 @@ impl<'a> Plan<'a> {
         writer.finish();
     }
 
-    /// Operations of row `j`.
-    pub(super) fn counts(&self, j: usize) -> Counts {
-        let mut steps = Vec::new();
-        self.steps(j, &mut steps);
+    /// Operations of row `j`; `steps` is only room to work in.
+    pub(super) fn counts(&self, j: usize, steps: &mut Vec<Step>) -> Counts {
+        self.steps(j, steps);
         let mut counts = Counts::default();
-        for step in &steps {
+        for step in steps {
             match step {
                 Step::Copy(..) => {}
                 Step::Mul(..) => counts.products += 1,

@@ -1,8 +1,6 @@
 //! Short addition chains: how to reach every power that a table needs with as
 //! few products as possible.
 
-use std::collections::BTreeSet;
-
 /// One step of a chain: `value = left + right`, both reached before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -14,33 +12,34 @@ pub struct Step {
     pub right: u32,
 }
 
-/// Steps that reach every exponent of `needed` from 1, one product a step.
+/// Steps that reach every exponent of `needed` from 1, one product a step, by
+/// ascending value; `needed` ascends.
 ///
 /// Greedy: an exponent that is the sum of two that are there costs one
 /// product; otherwise the missing part is reached first. A dense set (the
 /// usual case: a hundred different weights of 7 bits) costs one product an
 /// exponent, which is the least there can be.
-pub fn addition_chain(needed: &BTreeSet<u32>) -> Vec<Step> {
-    let mut have = BTreeSet::from([1]);
-    let mut steps = Vec::new();
+pub fn addition_chain(needed: &[u32]) -> Vec<Step> {
+    let mut have = Vec::with_capacity(needed.len() + 1);
+    have.push(1);
+    let mut steps = Vec::with_capacity(needed.len());
     for &value in needed {
         reach(value, &mut have, &mut steps);
     }
+    steps.sort_unstable_by_key(|step| step.value);
     steps
 }
 
-fn reach(value: u32, have: &mut BTreeSet<u32>, steps: &mut Vec<Step>) {
-    if value == 0 || have.contains(&value) {
+/// `have` ascends.
+fn reach(value: u32, have: &mut Vec<u32>, steps: &mut Vec<Step>) {
+    let Err(below) = have.binary_search(&value) else {
+        return;
+    };
+    if value == 0 {
         return;
     }
-    // The largest left part first: it leaves the smallest rest.
-    let pair = have
-        .range(..value)
-        .rev()
-        .copied()
-        .find(|left| have.contains(&(value - left)));
-    let left = pair.unwrap_or_else(|| {
-        let largest = *have.range(..value).next_back().expect("1 is there");
+    let left = left_part(&have[..below], value).unwrap_or_else(|| {
+        let largest = have[below - 1];
         let half = value.div_ceil(2);
         if largest >= half {
             largest
@@ -51,17 +50,40 @@ fn reach(value: u32, have: &mut BTreeSet<u32>, steps: &mut Vec<Step>) {
     });
     let right = value - left;
     reach(right, have, steps);
-    have.insert(value);
+    if let Err(at) = have.binary_search(&value) {
+        have.insert(at, value);
+    }
     steps.push(Step { value, left, right });
+}
+
+/// The largest exponent of `below` (ascending) whose rest to `value` is there
+/// too: it leaves the smallest rest.
+fn left_part(below: &[u32], value: u32) -> Option<u32> {
+    let mut rests = below.iter();
+    let mut rest = *rests.next()?;
+    for &left in below.iter().rev() {
+        while rest < value - left {
+            rest = *rests.next()?;
+        }
+        if rest == value - left {
+            return Some(left);
+        }
+        // Beyond the middle, pairs repeat.
+        if rest > left {
+            return None;
+        }
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn check(needed: &[u32]) -> usize {
         let needed: BTreeSet<u32> = needed.iter().copied().collect();
+        let needed: Vec<u32> = needed.into_iter().collect();
         let steps = addition_chain(&needed);
         let mut have = BTreeMap::from([(1, ())]);
         for step in &steps {
