@@ -10,6 +10,7 @@
 //! | room | holds | may use |
 //! |---|---|---|
 //! | [`cli`] | what a person types | all |
+//! | [`audit`] | what a client can learn, measured | protocol, network, paillier |
 //! | [`protocol`] | who sends what to whom | encrypted, mpc, network, paillier, file |
 //! | [`encrypted`] | a layer evaluated on ciphertexts | paillier, network |
 //! | `train` | training, behind a cargo feature | network, dataset, file |
@@ -20,6 +21,7 @@
 //! | [`network`] | the integer network in the clear | – |
 //! | [`bignum`] | arithmetic modulo n and n² | – |
 
+pub mod audit;
 pub mod bignum;
 pub mod cli;
 pub mod dataset;

@@ -11,6 +11,7 @@
 //! 2 the command line was wrong; 130 interrupted.
 
 mod answer;
+mod audit;
 mod both_sides;
 mod completions;
 mod console;
@@ -109,6 +110,7 @@ enum Command {
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
+    Audit(audit::Args),
     Train(train::Args),
     Number(number::Args),
     Completions(completions::Args),
@@ -125,6 +127,7 @@ impl Command {
             Self::Decrypt(args) => decrypt::run(args, console),
             Self::Inspect(args) => inspect::run(args, console),
             Self::Evaluate(args) => evaluate::run(args, console),
+            Self::Audit(args) => audit::run(args, console),
             Self::Train(args) => train::run(args, console),
             Self::Number(args) => number::run(args, console),
             Self::Completions(args) => completions::run(args, console),

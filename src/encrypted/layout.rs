@@ -214,7 +214,7 @@ impl StageLayout {
     }
 
     /// Slots that hold a result in output ciphertext `output` of `group`.
-    fn used(&self, group: usize, output: usize) -> usize {
+    pub fn used(&self, group: usize, output: usize) -> usize {
         match self.shape {
             Shape::Taps => {
                 let all = self.images * self.linear.positions();

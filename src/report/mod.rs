@@ -7,6 +7,7 @@
 mod accuracy;
 mod cost;
 mod human;
+pub mod plot;
 mod roc;
 mod table;
 

@@ -1,5 +1,6 @@
 //! What a person does with the program, one process a step.
 
+mod audit;
 mod evaluate;
 mod exchange;
 mod place;

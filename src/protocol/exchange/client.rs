@@ -1,5 +1,7 @@
 //! The client: owns the images and the key.
 
+mod crafted;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::CryptoRng;
@@ -218,6 +220,21 @@ impl Client {
         reply: &Reply,
         progress: Progress<'_>,
     ) -> Result<Opened, ProtocolError> {
+        self.open_seeing(reply, &mut |_, _, _| {}, progress)
+    }
+
+    /// [`Client::open_with`]; `see` is shown the pre-activations of every image
+    /// on the way, with its path and its number; paths after one another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::open`].
+    pub fn open_seeing(
+        &self,
+        reply: &Reply,
+        see: &mut dyn FnMut(usize, usize, &[i64]),
+        progress: Progress<'_>,
+    ) -> Result<Opened, ProtocolError> {
         let ClientKeys::Owner(key) = &self.keys else {
             return Err(ProtocolError::NoSecretKey);
         };
@@ -257,6 +274,7 @@ impl Client {
                 };
                 for image in images.start..complete {
                     let values = std::mem::take(&mut raw[image]);
+                    see(path, image, &values);
                     finished[path * layout.images() + image] =
                         self.profile.finish(reply.header.stage, &values);
                 }
@@ -346,8 +364,17 @@ impl Client {
         Ok(layout)
     }
 
-    /// The layout that one path of a query for `images` images has at `stage`.
-    fn layout(
+    /// Where one path of a query for `images` images has its values in the
+    /// ciphertexts of stage `stage` (from 0).
+    ///
+    /// # Errors
+    ///
+    /// A key without room for a slot; a message that would be too large.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    pub fn layout(
         &self,
         stage: usize,
         packing: Packing,

@@ -34,6 +34,7 @@ mod layouts;
 mod messages;
 mod server;
 
+pub use crate::encrypted::layout::{Packing, StageLayout};
 pub use client::{Client, ClientKeys, Opened, Step};
 pub use error::ProtocolError;
 pub use layouts::{LayoutChoice, StageTraffic, traffic};

@@ -1,0 +1,274 @@
+//! Attacks on small networks, with keys that are too short for anything else.
+
+use rand::{RngExt, SeedableRng, rngs::ChaCha20Rng};
+
+use super::{score::Truth, *};
+use crate::{
+    network::{InputSpec, Network, Op, Range, Shape, Stage},
+    paillier::SecretKey,
+    protocol::{
+        exchange::{Client, ClientKeys, Query, Reply},
+        two_party_dnn::Server,
+    },
+};
+
+const KEY_BITS: u32 = 256;
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+fn key() -> SecretKey {
+    SecretKey::generate_insecure(KEY_BITS, &mut rng(1)).expect("a key")
+}
+
+/// 6x6 pixels, a padded convolution, a strided one, a dense layer; biases of
+/// both signs.
+fn network() -> Network {
+    let mut rng = rng(2);
+    let stage = |name: &str, linear, then| Stage {
+        name: name.into(),
+        linear,
+        range: Range::new(0, 0),
+        then,
+    };
+    let requantise = Op::Requantise {
+        multipliers: vec![1],
+        shift: 6,
+        min: 0,
+        max: 255,
+    };
+    let conv = |input, outputs, kernel, stride, padding| Linear::Conv {
+        input,
+        outputs,
+        kernel,
+        stride,
+        padding,
+    };
+    let stages = vec![
+        stage(
+            "conv1",
+            conv(Shape::new(1, 6, 6), 3, (3, 3), 1, 1),
+            vec![Op::Relu, requantise.clone()],
+        ),
+        stage(
+            "conv2",
+            conv(Shape::new(3, 6, 6), 4, (2, 2), 2, 0),
+            vec![Op::Relu, requantise, Op::Flatten],
+        ),
+        stage(
+            "dense",
+            Linear::Dense {
+                inputs: 36,
+                outputs: 5,
+            },
+            vec![],
+        ),
+    ];
+    let layers = stages
+        .iter()
+        .map(|stage| Weights {
+            weights: (0..stage.linear.channels() * stage.linear.taps())
+                .map(|_| rng.random_range(-127..=127))
+                .collect(),
+            bias: (0..stage.linear.channels())
+                .map(|channel| rng.random_range(1..=900) * if channel % 2 == 0 { 1 } else { -1 })
+                .collect(),
+        })
+        .collect();
+    let input = InputSpec {
+        shape: Shape::new(1, 6, 6),
+        min: 0,
+        max: 255,
+    };
+    let labels = ["a", "b", "c", "d", "e"].map(str::to_string).to_vec();
+    let profile = Profile::new("small", input, stages, labels, 0.01);
+    Network::new(profile, layers).expect("a sound network")
+}
+
+fn images(count: usize) -> Vec<Vec<i64>> {
+    let mut rng = rng(3);
+    (0..count)
+        .map(|_| (0..36).map(|_| rng.random_range(0..=255)).collect())
+        .collect()
+}
+
+/// An auditor of [`network`], who reaches its server through what `by` makes of
+/// it.
+fn auditor<E: Exchange>(by: impl Fn(InProcess<Server, ChaCha20Rng>) -> E) -> impl Service {
+    let network = network();
+    let client = Client::new(network.profile().clone(), ClientKeys::Owner(key()));
+    let server = InProcess::new(Server::new(network).for_whole_run(), rng(4));
+    Auditor::new(client, by(server), rng(5))
+}
+
+fn service() -> impl Service {
+    auditor(|server| server)
+}
+
+fn truth() -> Truth {
+    let network = network();
+    let images = images(50);
+    let labels = vec![0; images.len()];
+    Truth::new(network, images, labels)
+}
+
+#[test]
+fn chosen_queries_recover_2p_dnn_exactly_with_one_message_a_layer() {
+    let mut service = service();
+    let model = chosen::attack(&mut service, &|_| {}).expect("an audit");
+    for (score, estimate) in truth().layers(&model).iter().zip(&model) {
+        assert!(score.is_exact(), "{score:?}");
+        assert_eq!(estimate.explains, Some(true));
+    }
+    let agreement = truth().recovered(&model).expect("images");
+    assert_eq!(agreement.agreeing, agreement.images);
+    assert!(service.traffic().iter().all(|layer| layer.messages == 1));
+    // 254 bits have no room for the 36 weights of the dense layer at once.
+    let dense = service.traffic()[2];
+    assert_eq!(dense.ciphertexts_up / 36, dense.ciphertexts_down / 5);
+    assert!(dense.ciphertexts_up / 36 > 1);
+}
+
+#[test]
+fn natural_images_recover_2p_dnn_exactly_where_they_determine_it() {
+    let curve = natural::attack(&mut service(), &images(150), &|_| {}).expect("an audit");
+    let counts: Vec<usize> = curve.iter().map(|(count, _)| *count).collect();
+    assert_eq!(counts, [1, 2, 4, 8, 16, 32, 64, 128, 150]);
+    let (_, model) = curve.last().expect("a point");
+    for (score, estimate) in truth().layers(model).iter().zip(model) {
+        assert_eq!(estimate.explains, Some(true));
+        assert_eq!(score.largest_error, 0.0, "{score:?}");
+    }
+    // The first layer sees pixels that are never black.
+    assert_eq!(truth().layers(model)[0].wrong_after_rounding, 0);
+    // One image tells next to nothing of a dense layer.
+    assert!(curve[0].1[2].determined.iter().all(|&d| !d));
+}
+
+/// Answers every query with one result off by one.
+struct Liar<S>(S);
+
+impl<S: Service> Service for Liar<S> {
+    fn profile(&self) -> &Profile {
+        self.0.profile()
+    }
+    fn key_bits(&self) -> u32 {
+        self.0.key_bits()
+    }
+    fn draws(&self) -> usize {
+        self.0.draws()
+    }
+    fn layout(
+        &self,
+        stage: usize,
+        packing: Packing,
+        images: usize,
+    ) -> Result<StageLayout, ProtocolError> {
+        self.0.layout(stage, packing, images)
+    }
+    fn ask(
+        &mut self,
+        stage: usize,
+        layout: &StageLayout,
+        plaintexts: &[Plaintext],
+    ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
+        let mut answers = self.0.ask(stage, layout, plaintexts)?;
+        let wrong = answers[0][0].to_signed() + (1u64 << 40);
+        answers[0][0] = Plaintext::from_signed(&wrong);
+        Ok(answers)
+    }
+    fn classify(
+        &mut self,
+        images: &[Vec<i64>],
+        see: &mut dyn FnMut(Seen<'_>),
+        progress: &(dyn Fn(usize, f64) + Sync),
+    ) -> Result<(), AuditError> {
+        let mut see = |seen: Seen<'_>| {
+            let mut results = seen.results.to_vec();
+            results[0] += i64::from(seen.image == 3);
+            see(Seen {
+                results: &results,
+                ..seen
+            });
+        };
+        self.0.classify(images, &mut see, progress)
+    }
+    fn traffic(&self) -> &[Traffic] {
+        self.0.traffic()
+    }
+}
+
+#[test]
+fn wrong_answers_are_reported_as_inexact() {
+    let model = chosen::attack(&mut Liar(service()), &|_| {}).expect("an audit");
+    let scores = truth().layers(&model);
+    assert!(scores.iter().all(|score| !score.is_exact()), "{scores:?}");
+
+    let curve = natural::attack(&mut Liar(service()), &images(80), &|_| {}).expect("an audit");
+    let (_, model) = curve.last().expect("a point");
+    assert_eq!(model[0].explains, Some(false));
+}
+
+#[test]
+fn a_key_without_room_for_a_weight_is_refused() {
+    struct Short<S>(S);
+    impl<S: Service> Service for Short<S> {
+        fn profile(&self) -> &Profile {
+            self.0.profile()
+        }
+        fn key_bits(&self) -> u32 {
+            24
+        }
+        fn draws(&self) -> usize {
+            1
+        }
+        fn layout(
+            &self,
+            stage: usize,
+            packing: Packing,
+            images: usize,
+        ) -> Result<StageLayout, ProtocolError> {
+            self.0.layout(stage, packing, images)
+        }
+        fn ask(
+            &mut self,
+            _: usize,
+            _: &StageLayout,
+            _: &[Plaintext],
+        ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
+            unreachable!("nothing can be asked")
+        }
+        fn classify(
+            &mut self,
+            _: &[Vec<i64>],
+            _: &mut dyn FnMut(Seen<'_>),
+            _: &(dyn Fn(usize, f64) + Sync),
+        ) -> Result<(), AuditError> {
+            unreachable!("nothing can be asked")
+        }
+        fn traffic(&self) -> &[Traffic] {
+            &[]
+        }
+    }
+    let refused = chosen::attack(&mut Short(service()), &|_| {});
+    assert!(matches!(refused, Err(AuditError::KeyTooShort { .. })));
+}
+
+#[test]
+fn a_reply_to_another_query_is_refused() {
+    struct Stale<E>(E, Option<Reply>);
+    impl<E: Exchange> Exchange for Stale<E> {
+        fn send(
+            &mut self,
+            query: &Query,
+            progress: &(dyn Fn(f64) + Sync),
+        ) -> Result<Reply, AuditError> {
+            let reply = self.0.send(query, progress)?;
+            Ok(self.1.get_or_insert(reply).clone())
+        }
+    }
+    let mut service = auditor(|server| Stale(server, None));
+    let refused = chosen::attack(&mut service, &|_| {});
+    assert!(matches!(refused, Err(AuditError::OtherQuery)));
+}
