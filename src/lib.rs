@@ -18,6 +18,7 @@
 //! | [`dataset`] | images and tables in and out | – |
 //! | [`report`] | tables, costs, plots | – |
 //! | [`paillier`] | keys, ciphertexts, packed plaintexts | bignum |
+//! | [`mpc`] | masks, and the books of their use | bignum, network |
 //! | [`network`] | the integer network in the clear | – |
 //! | [`bignum`] | arithmetic modulo n and n² | – |
 
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod dataset;
 pub mod encrypted;
 pub mod file;
+pub mod mpc;
 pub mod network;
 pub mod paillier;
 pub mod protocol;

@@ -5,15 +5,18 @@
 //! further protocol is one more file with an `impl` and one more arm in
 //! [`both_sides`].
 
+mod masked;
 mod two_party_dnn;
 
 use std::time::Instant;
+
+use serde_json::{Value, json};
 
 use crate::{
     network::{Network, Profile},
     paillier::SecretKey,
     protocol::{Protocol, two_party_dnn::LayoutChoice},
-    report::RunCost,
+    report::{RunCost, count, duration},
 };
 
 use super::{error::CliResult, random};
@@ -28,6 +31,11 @@ pub(crate) trait BothSides {
 
     /// What has been classified so far, and its cost.
     fn cost(&self) -> &RunCost;
+
+    /// Preparation and online phase apart, where a protocol has the two.
+    fn phases(&self) -> Option<Phases> {
+        None
+    }
 
     /// Classifies `images`; their integer logits. `step` is called with the
     /// number of stages that are done, after each of them.
@@ -45,9 +53,44 @@ pub(crate) fn both_sides(
     network: Network,
     key: SecretKey,
     layout: LayoutChoice,
-) -> Box<dyn BothSides> {
-    match protocol {
+) -> CliResult<Box<dyn BothSides>> {
+    Ok(match protocol {
         Protocol::TwoPartyDnn => Box::new(two_party_dnn::Sides::new(network, key, layout)),
+        Protocol::Masked => Box::new(masked::Sides::new(network, key)?),
+    })
+}
+
+/// What the two phases of a protocol took so far, both sides together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Phases {
+    /// Before the inputs are known, in milliseconds.
+    pub(crate) preparation_ms: f64,
+    /// From the inputs on, in milliseconds.
+    pub(crate) online_ms: f64,
+}
+
+impl Phases {
+    /// Times and predictions an hour of `count` predictions.
+    pub(crate) fn json(&self, count: usize) -> Value {
+        let hourly = |ms| count as f64 * 3.6e6 / ms;
+        json!({
+            "preparation_ms": self.preparation_ms,
+            "online_ms": self.online_ms,
+            "preparation_per_hour": hourly(self.preparation_ms),
+            "online_per_hour": hourly(self.online_ms),
+            "both_per_hour": hourly(self.preparation_ms + self.online_ms),
+        })
+    }
+
+    /// The same as lines of text.
+    pub(crate) fn lines(&self, predictions: usize) -> String {
+        let line = |name: &str, ms: f64| {
+            let hourly = count((predictions as f64 * 3.6e6 / ms) as u64);
+            format!("{name} {}, {hourly} predictions an hour\n", duration(ms))
+        };
+        line("preparation", self.preparation_ms)
+            + &line("online", self.online_ms)
+            + &line("both", self.preparation_ms + self.online_ms)
     }
 }
 

@@ -14,10 +14,10 @@ use super::{
     answer::{self, Answer},
     console::Console,
     error::{CliResult, Explain, bail},
-    keys,
+    keys, masked,
     messages::{self, Output},
     network,
-    options::{FollowOptions, ProfileOption},
+    options::{FollowOptions, ProfileOption, StoreOption},
     random,
 };
 
@@ -49,6 +49,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     network: ProfileOption,
+
+    #[command(flatten)]
+    store: StoreOption,
 
     /// Where to write the next query; - is standard output. Not needed for the last reply.
     #[arg(long, short, value_name = "FILE", conflicts_with = "session")]
@@ -87,7 +90,17 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Some(out) => Some(Output::new(out, messages::QUERY)?),
         None => None,
     };
-    let reply = read(&path)?;
+    let (protocol, bytes) = messages::read_message(&path)?;
+    if protocol == Protocol::Masked {
+        let reply = masked::Reply::from_bytes(&bytes).about_file(&path)?;
+        let named = args.network.network.as_deref();
+        let profile = network::profile_for(&reply.header().network, named, console)?;
+        let client = masked::client(profile, &keys, &args.store)?;
+        return masked::decrypt(&client, &reply, &path, output, args.logits, console);
+    }
+    args.store.must_be_none(protocol)?;
+    let reply = parse(protocol, &bytes, &path)?;
+    drop(bytes);
     let profile = network::profile_for(
         &reply.header().network,
         args.network.network.as_deref(),
@@ -119,8 +132,13 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
 /// Reads a reply, whatever protocol it speaks.
 fn read(path: &Path) -> CliResult<Reply> {
     let (protocol, bytes) = messages::read_message(path)?;
+    parse(protocol, &bytes, path)
+}
+
+fn parse(protocol: Protocol, bytes: &[u8], path: &Path) -> CliResult<Reply> {
     match protocol {
-        Protocol::TwoPartyDnn => Reply::from_bytes(&bytes).about_file(path),
+        // There are no masked sessions; the reader says so of such a message.
+        Protocol::TwoPartyDnn | Protocol::Masked => Reply::from_bytes(bytes).about_file(path),
     }
 }
 

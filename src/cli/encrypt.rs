@@ -13,12 +13,12 @@ use crate::{
 
 use super::{
     console::Console,
-    error::{CliResult, Explain},
+    error::{CliResult, Explain, bail},
     images::Source,
-    keys,
+    keys, masked,
     messages::{self, Output},
     network,
-    options::{ImageOptions, Layout, ProfileOption, ProtocolOption},
+    options::{ImageOptions, Layout, ProfileOption, ProtocolOption, StoreOption},
     random,
 };
 
@@ -53,6 +53,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     protocol: ProtocolOption,
+
+    #[command(flatten)]
+    store: StoreOption,
 
     /// Where to write the query; - is standard output.
     #[arg(long, short, value_name = "FILE", required_unless_present = "session")]
@@ -94,9 +97,18 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     };
     let profile = network::profile(args.network.network.as_deref(), console)?;
     let images = Source::open(&args.images, &profile, console)?.all();
-    let client = match args.protocol.or_default(&profile) {
+    let protocol = args.protocol.or_default(&profile);
+    let client = match protocol {
         Protocol::TwoPartyDnn => Client::new(profile, keys),
+        Protocol::Masked => {
+            let client = masked::client(profile, &keys, &args.store)?;
+            let To::File(output) = to else {
+                bail!("the masked protocol has no sessions; give -o instead of --session");
+            };
+            return masked::encrypt(&client, &images.values, &output, console);
+        }
     };
+    args.store.must_be_none(protocol)?;
     let bar = console.progress("encrypting");
     let query = client
         .query_with(

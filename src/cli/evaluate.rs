@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     dataset::Selection,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    both_sides::{BothSides, both_sides},
+    both_sides::{BothSides, Phases, both_sides},
     console::Console,
     error::{CliError, CliResult, Explain, bail, one_line},
     floats::Floats,
@@ -133,6 +134,9 @@ struct Encrypted {
     key_generation_ms: Option<f64>,
     stages: Vec<StageCost>,
     total: StageCost,
+    /// Preparation and online phase apart, where a protocol has the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phases: Option<Value>,
 }
 
 /// Evaluates the data set.
@@ -216,6 +220,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     drop(bar);
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
     let cost = sides.as_ref().map(|(sides, _)| sides.cost().clone());
+    let phases = sides.as_ref().and_then(|(sides, _)| sides.phases());
     let evaluation = Evaluation {
         network: profile.name.clone(),
         images: done,
@@ -230,10 +235,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             key_generation_ms,
             stages: sides.cost().stages.clone(),
             total: sides.cost().total(),
+            phases: phases.map(|phases| phases.json(done)),
         }),
     };
     // Neither a full disk nor a closed pipe takes the other result along.
-    let printed = console.result(&evaluation, || text(&evaluation, cost.as_ref()));
+    let printed = console.result(&evaluation, || text(&evaluation, cost.as_ref(), phases));
     if let Some(rows) = rows {
         rows.write()?;
     }
@@ -274,7 +280,7 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
         encrypted: None,
     };
-    console.result(&evaluation, || text(&evaluation, None))
+    console.result(&evaluation, || text(&evaluation, None, None))
 }
 
 /// Both sides, and how long the key took if it was made for them.
@@ -285,11 +291,11 @@ fn encrypted_sides(
     console: &Console,
 ) -> CliResult<(Box<dyn BothSides>, Option<f64>)> {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
-    let sides = both_sides(protocol, network.clone(), key, args.layout.into());
+    let sides = both_sides(protocol, network.clone(), key, args.layout.into())?;
     Ok((sides, made_in_ms))
 }
 
-fn text(evaluation: &Evaluation, cost: Option<&RunCost>) -> String {
+fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>) -> String {
     let mut text = evaluation.confusion.table().text() + "\n";
     if let (Some(encrypted), Some(cost)) = (&evaluation.encrypted, cost) {
         text += &cost.table().text();
@@ -302,6 +308,9 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>) -> String {
         duration(evaluation.elapsed_ms),
         count(evaluation.images_per_hour as u64)
     );
+    if let Some(phases) = phases {
+        text += &phases.lines(evaluation.images);
+    }
     if let Some(encrypted) = &evaluation.encrypted {
         text += &format!(
             "{} images with encrypted logits that differ from the clear ones\n",

@@ -16,10 +16,10 @@ use crate::{
 use super::{
     console::Console,
     error::{CliResult, Explain},
-    keys,
+    keys, masked,
     messages::{self, Output},
     network,
-    options::{FollowOptions, ModelOption},
+    options::{FollowOptions, ModelOption, StoreOption},
     random,
 };
 
@@ -48,6 +48,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     network: ModelOption,
 
+    #[command(flatten)]
+    store: StoreOption,
+
     /// Where to write the reply; - is standard output.
     #[arg(
         long,
@@ -75,7 +78,14 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     // clap demands both where there is no session.
     let path = args.query.unwrap_or_else(|| PathBuf::from("-"));
     let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
-    let query = read(&path)?;
+    let (protocol, bytes) = messages::read_message(&path)?;
+    if protocol == Protocol::Masked {
+        let network = network::network(args.network.network.as_deref(), console)?;
+        return masked::infer(network, &bytes, &path, &args.store, &output, console);
+    }
+    args.store.must_be_none(protocol)?;
+    let query = parse(protocol, &bytes, &path)?;
+    drop(bytes);
     keys::warn_if_insecure(query.key(), &path, console);
     let server = server(&args.network, console)?;
 
@@ -91,8 +101,13 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
 /// Reads a query, whatever protocol it speaks.
 fn read(path: &Path) -> CliResult<Query> {
     let (protocol, bytes) = messages::read_message(path)?;
+    parse(protocol, &bytes, path)
+}
+
+fn parse(protocol: Protocol, bytes: &[u8], path: &Path) -> CliResult<Query> {
     match protocol {
-        Protocol::TwoPartyDnn => Query::from_bytes(&bytes).about_file(path),
+        // There are no masked sessions; the reader says so of such a message.
+        Protocol::TwoPartyDnn | Protocol::Masked => Query::from_bytes(bytes).about_file(path),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     },
     protocol::{
         Protocol,
+        masked::MAX_FILE,
         session::Written,
         two_party_dnn::{Client, Header, MAX_MESSAGE, Query},
     },
@@ -57,6 +58,16 @@ pub(crate) fn read_message(path: &Path) -> CliResult<(Protocol, Vec<u8>)> {
     Ok((protocol.unwrap_or(Protocol::TwoPartyDnn), bytes))
 }
 
+/// Reads a message of a preparation, which may be larger than a query.
+pub(crate) fn read_large(path: &Path) -> CliResult<Vec<u8>> {
+    input::read_all(path, MAX_FILE).about_file(path)
+}
+
+/// The kind that a container file says it is of.
+pub(crate) fn kind_of(path: &Path) -> Option<String> {
+    metadata(File::open(path).ok()?, KIND)
+}
+
 /// Where a message is written, checked before the work that makes it.
 #[derive(Debug)]
 pub(crate) struct Output(PathBuf);
@@ -82,8 +93,7 @@ impl Output {
         check_target(&path, Overwrite::Yes).about_file(&path)?;
         // A device or a pipe has nothing that could be lost.
         let exists = fs::metadata(&path).is_ok_and(|found| found.is_file());
-        let found = || metadata(File::open(&path).ok()?, KIND);
-        if exists && found().as_deref() != Some(kind) {
+        if exists && kind_of(&path).as_deref() != Some(kind) {
             bail!(
                 "{}: exists and is not a {kind}; it is not overwritten, choose another name",
                 path.display()

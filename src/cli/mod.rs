@@ -27,12 +27,15 @@ mod interrupt;
 mod keygen;
 mod keys;
 mod man;
+mod masked;
 mod messages;
 mod network;
 mod number;
 mod options;
+mod prepare;
 mod random;
 mod run;
+mod scratch;
 mod tables;
 mod train;
 
@@ -105,6 +108,7 @@ struct Global {
 enum Command {
     Run(run::Args),
     Keygen(keygen::Args),
+    Prepare(prepare::Args),
     Encrypt(encrypt::Args),
     Infer(infer::Args),
     Decrypt(decrypt::Args),
@@ -122,6 +126,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, console),
             Self::Keygen(args) => keygen::run(args, console),
+            Self::Prepare(args) => prepare::run(args, console),
             Self::Encrypt(args) => encrypt::run(args, console),
             Self::Infer(args) => infer::run(args, console),
             Self::Decrypt(args) => decrypt::run(args, console),

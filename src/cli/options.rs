@@ -1,6 +1,9 @@
 //! Options that several subcommands share, and what they become.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::ValueEnum;
 
@@ -9,6 +12,8 @@ use crate::{
     network::Profile,
     protocol::{Protocol, session::Wait, two_party_dnn::LayoutChoice},
 };
+
+use super::error::{CliResult, bail};
 
 /// Images that are to be classified.
 #[derive(clap::Args, Debug)]
@@ -71,6 +76,35 @@ impl From<Layout> for LayoutChoice {
     }
 }
 
+/// Where the masked protocol keeps its masks.
+#[derive(clap::Args, Debug)]
+pub(crate) struct StoreOption {
+    /// The folder with the masks that `pdnn prepare` made; for the masked protocol only.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "session")]
+    store: Option<PathBuf>,
+}
+
+impl StoreOption {
+    /// The folder, without which the masked protocol cannot do.
+    pub(crate) fn folder(&self) -> CliResult<&Path> {
+        match &self.store {
+            Some(folder) => Ok(folder),
+            None => bail!(
+                "the masked protocol takes its masks from a store, without a session; name one \
+                 with --store, and make it with `pdnn prepare`"
+            ),
+        }
+    }
+
+    /// Refuses a folder, of which other protocols make no use.
+    pub(crate) fn must_be_none(&self, protocol: Protocol) -> CliResult {
+        match &self.store {
+            None => Ok(()),
+            Some(_) => bail!("--store is for the masked protocol; this is {protocol}"),
+        }
+    }
+}
+
 /// Which protocol classifies.
 #[derive(clap::Args, Debug, Clone, Copy)]
 pub(crate) struct ProtocolOption {
@@ -85,6 +119,9 @@ enum ProtocolName {
     /// Paillier, an exchange for each linear layer.
     #[value(name = Protocol::TwoPartyDnn.name())]
     TwoPartyDnn,
+    /// Masks prepared ahead with Paillier; then arithmetic only.
+    #[value(name = Protocol::Masked.name())]
+    Masked,
 }
 
 impl ProtocolOption {
@@ -92,6 +129,7 @@ impl ProtocolOption {
     pub(crate) fn or_default(self, _profile: &Profile) -> Protocol {
         match self.protocol {
             Some(ProtocolName::TwoPartyDnn) | None => Protocol::TwoPartyDnn,
+            Some(ProtocolName::Masked) => Protocol::Masked,
         }
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let bits = key.public().bits();
 
     let protocol = args.protocol.or_default(network.profile());
-    let mut sides = both_sides(protocol, network, key, args.layout.into());
+    let mut sides = both_sides(protocol, network, key, args.layout.into())?;
     let mut rng = random::system()?;
 
     let started = Instant::now();
@@ -122,7 +122,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let cost = sides.cost();
-    let value = json!({
+    let phases = sides.phases();
+    let mut value = json!({
         "protocol": protocol.name(),
         "images": answers,
         "key_bits": bits,
@@ -131,6 +132,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         "stages": cost.stages,
         "total": cost.total(),
     });
+    if let Some(phases) = phases {
+        value["phases"] = phases.json(answers.len());
+    }
     console.result(&value, || {
         let mut text = cost.table().text();
         text += "\n";
@@ -139,7 +143,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         if answers.len() > 1 {
             text += &format!(", {} an image", duration(elapsed_ms / answers.len() as f64));
         }
-        text += "\n\n";
+        text += "\n";
+        if let Some(phases) = phases {
+            text += &phases.lines(answers.len());
+        }
+        text += "\n";
         text + &labels(&answers, args.logits)
     })
 }

@@ -97,8 +97,22 @@ impl StageLayout {
         images: usize,
         packing: Packing,
     ) -> Option<StageLayout> {
+        if !inputs.contains(0) {
+            return None;
+        }
         let slots = SlotLayout::fit(key_bits, inputs.union(range).slot_bits());
-        if slots.slots == 0 || images == 0 || !inputs.contains(0) {
+        StageLayout::with_slots(linear, slots, images, packing)
+    }
+
+    /// The layout of `linear` for `images` images in `slots` that the caller
+    /// has made wide enough. `None` if there is no slot or no image.
+    pub fn with_slots(
+        linear: &Linear,
+        slots: SlotLayout,
+        images: usize,
+        packing: Packing,
+    ) -> Option<StageLayout> {
+        if slots.slots == 0 || images == 0 {
             return None;
         }
         let shape = match (packing, linear) {

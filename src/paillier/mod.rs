@@ -57,7 +57,7 @@ mod subgroup;
 pub use ciphertexts::Ciphertexts;
 pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor, Randomisers};
 pub use error::PaillierError;
-pub use packing::{PackError, SlotLayout, pack, unpack};
+pub use packing::{PackError, SlotLayout, pack, pack_unsigned, unpack, unpack_unsigned};
 pub use plaintext::Plaintext;
 pub use public::{Fingerprint, PublicKey};
 pub use rerandomise::Rerandomiser;

@@ -15,9 +15,6 @@ use zeroize::Zeroizing;
 
 use super::Plaintext;
 
-/// The widest slot.
-const MAX_SLOT_BITS: u32 = 126;
-
 /// How a plaintext is divided: `slots` signed slots of `bits` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotLayout {
@@ -28,12 +25,15 @@ pub struct SlotLayout {
 }
 
 impl SlotLayout {
+    /// The widest slot, in bits.
+    pub const MAX_BITS: u32 = 126;
+
     /// As many slots of `slot_bits` bits as a key of `key_bits` bits holds:
     /// (|n| − 2) / bits. No slots at all if `slot_bits` is 0, above 126 or too
     /// wide for the key.
     pub fn fit(key_bits: u32, slot_bits: u32) -> SlotLayout {
         let slots = match slot_bits {
-            1..=MAX_SLOT_BITS => (key_bits.saturating_sub(2) / slot_bits) as usize,
+            1..=SlotLayout::MAX_BITS => (key_bits.saturating_sub(2) / slot_bits) as usize,
             _ => 0,
         };
         SlotLayout {
@@ -152,6 +152,69 @@ pub fn unpack(
     }
 }
 
+/// Packs unsigned `values`, 0 ≤ v < 2^bits, into the lowest slots. No slot
+/// borrows from the next: these are the digits of the plaintext to the base
+/// 2^bits, for slots whose content is too wide for [`pack`].
+///
+/// # Panics
+///
+/// If there are more values than slots or a value does not fit its slot.
+pub fn pack_unsigned(values: &[u128], layout: SlotLayout) -> Plaintext {
+    assert!(
+        values.len() <= layout.slots,
+        "{} values for {} slots",
+        values.len(),
+        layout.slots
+    );
+    assert!(
+        values
+            .iter()
+            .fold(true, |all, &v| all & (v >> layout.bits == 0)),
+        "a value does not fit a slot of {} bits",
+        layout.bits
+    );
+    let bits = layout.bits as usize;
+    // The last limb's top bit is the sign: 0.
+    let mut limbs = Zeroizing::new(vec![0u64; (bits * values.len()) / 64 + 1]);
+    for (slot, &value) in values.iter().enumerate() {
+        put(&mut limbs, slot * bits, value);
+    }
+    Plaintext::from_twos_complement(limbs)
+}
+
+/// Reads the lowest `used` slots as unsigned digits and demands that nothing
+/// stands above them.
+///
+/// # Errors
+///
+/// [`PackError::HighBits`] if something does, or the plaintext is negative.
+///
+/// # Panics
+///
+/// If `used` is more than the layout's slots.
+pub fn unpack_unsigned(
+    plaintext: &Plaintext,
+    layout: SlotLayout,
+    used: usize,
+) -> Result<Zeroizing<Vec<u128>>, PackError> {
+    assert!(used <= layout.slots, "{used} of {} slots", layout.slots);
+    let bits = layout.bits as usize;
+    let limbs = plaintext.twos_complement();
+    let end = used * bits;
+    let mut above = limb_at(limbs, end / 64) >> (end % 64);
+    for &limb in limbs.iter().skip(end / 64 + 1) {
+        above |= limb;
+    }
+    if above != 0 {
+        return Err(PackError::HighBits { used });
+    }
+    Ok(Zeroizing::new(
+        (0..used)
+            .map(|slot| take(limbs, slot * bits, layout.bits))
+            .collect(),
+    ))
+}
+
 fn low_mask(bits: u32) -> u128 {
     (1 << bits) - 1
 }
@@ -267,6 +330,43 @@ mod tests {
                 unpack(&Plaintext::from_signed(&sum), layout, values.len()),
                 Err(PackError::HighBits { used: values.len() })
             );
+        }
+
+        #[test]
+        fn unsigned_digits_come_back_and_add_to_signed_slots(
+            bits in 12u32..=126,
+            small in prop::collection::vec(-1000i64..=1000, 1..20),
+            seed: u128,
+        ) {
+            let layout = SlotLayout { bits, slots: 20 };
+            let digits: Vec<u128> = (0..small.len() as u128)
+                .map(|i| (seed.rotate_left(i as u32 * 7) & low_mask(bits)) / 2 + 1000)
+                .map(|digit| digit.min(low_mask(bits) - 1000))
+                .collect();
+            let packed = pack_unsigned(&digits, layout);
+            prop_assert_eq!(
+                &*unpack_unsigned(&packed, layout, digits.len()).expect("digits"),
+                &digits
+            );
+            let sum = Plaintext::from_signed(&(packed.to_signed() + reference(&small, bits)));
+            let expected: Vec<u128> = digits
+                .iter()
+                .zip(&small)
+                .map(|(&digit, &v)| digit.wrapping_add_signed(v.into()))
+                .collect();
+            prop_assert_eq!(&*unpack_unsigned(&sum, layout, digits.len()).expect("digits"), &expected);
+        }
+
+        #[test]
+        fn bits_above_unsigned_digits_are_refused(bits in 2u32..=126, above in 0usize..200) {
+            let layout = SlotLayout { bits, slots: 4 };
+            let tamper = BigInt::from(1) << (3 * bits as usize + above);
+            for wrong in [tamper, BigInt::from(-1)] {
+                prop_assert_eq!(
+                    unpack_unsigned(&Plaintext::from_signed(&wrong), layout, 3),
+                    Err(PackError::HighBits { used: 3 })
+                );
+            }
         }
     }
 

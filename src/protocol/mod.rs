@@ -2,6 +2,7 @@
 //! carry them.
 
 pub mod exchange;
+pub mod masked;
 pub mod session;
 pub mod two_party_dnn;
 
@@ -12,16 +13,19 @@ use std::{fmt, str::FromStr};
 pub enum Protocol {
     /// [`two_party_dnn`].
     TwoPartyDnn,
+    /// [`masked`].
+    Masked,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Protocol; 1] = [Protocol::TwoPartyDnn];
+    pub const ALL: [Protocol; 2] = [Protocol::TwoPartyDnn, Protocol::Masked];
 
     /// Its name: what a message says under [`Protocol::MEMBER`].
     pub const fn name(self) -> &'static str {
         match self {
             Protocol::TwoPartyDnn => "2p-dnn",
+            Protocol::Masked => "masked",
         }
     }
 

@@ -294,7 +294,8 @@ impl Header {
 
     fn to_metadata(&self) -> BTreeMap<String, String> {
         let samples = match self.protocol {
-            Protocol::TwoPartyDnn => None,
+            // A masked message has a header of its own.
+            Protocol::TwoPartyDnn | Protocol::Masked => None,
         };
         [
             (Protocol::MEMBER, self.protocol.to_string()),
@@ -348,7 +349,7 @@ impl Header {
             })
         }
         let samples = match protocol {
-            Protocol::TwoPartyDnn => 1,
+            Protocol::TwoPartyDnn | Protocol::Masked => 1,
         };
         let header = Header {
             protocol,
