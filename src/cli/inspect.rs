@@ -1,5 +1,6 @@
 //! `pdnn inspect`: what a file is, without its secrets.
 
+mod masked;
 mod model;
 
 use std::{
@@ -247,6 +248,9 @@ fn kind(linear: &Linear) -> String {
 /// A model, a query or a reply.
 fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
     let container = Container::read_any(bytes, u64::MAX).about_file(path)?;
+    if let Some(facts) = masked::facts(&container, bytes, path)? {
+        return Ok(facts);
+    }
     let size = bytes.len();
     match container.kind() {
         kind if kind == Kind::QUERY.name => {

@@ -143,7 +143,7 @@ mod tests {
         fn set_bits_behind_the_last_element_are_seen(bits in 1u32..=64, count in 1usize..20) {
             let ring = Ring::new(bits).expect("1 to 64 bits");
             let mut row = vec![0; row_bytes(ring, count)];
-            if count * bits as usize % 8 != 0 {
+            if !(count * bits as usize).is_multiple_of(8) {
                 *row.last_mut().expect("not empty") |= 0x80;
                 prop_assert!(!ends_clean(ring, &row, count));
             }

@@ -3,6 +3,7 @@
 mod audit;
 mod evaluate;
 mod exchange;
+mod masked;
 mod place;
 mod posterior;
 mod safety;

@@ -111,6 +111,10 @@ impl Known {
         let (profile, rng) = (self.profile().clone(), random::system()?);
         let client = match protocol {
             Protocol::TwoPartyDnn => Client::new(profile.clone(), ClientKeys::Owner(key)),
+            Protocol::Masked => bail!(
+                "the audit does not play the masked protocol, whose client sees the same results \
+                 of every layer as that of 2p-dnn; audit that"
+            ),
         };
         if let Some(folder) = &options.session {
             let server = InSession::new(folder, options.timeout, profile);
@@ -130,7 +134,7 @@ impl Known {
 /// Whether a server of `protocol` draws its weights anew for every query.
 pub(super) fn draws_weights(protocol: Protocol) -> bool {
     match protocol {
-        Protocol::TwoPartyDnn => false,
+        Protocol::TwoPartyDnn | Protocol::Masked => false,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 use super::Width;
 
 /// A layer for the online phase, in the narrowest words that hold its ring.
-pub(super) struct Ring {
+pub(super) struct OnlineLayer {
     width: Width,
     /// One an output element.
     bias: Vec<u64>,
@@ -29,11 +29,11 @@ enum Words {
     Wide(Matrix<u64>),
 }
 
-impl Ring {
+impl OnlineLayer {
     /// Of a layer with its weights.
-    pub(super) fn new(linear: &Linear, weights: &Weights, width: &Width) -> Ring {
+    pub(super) fn new(linear: &Linear, weights: &Weights, width: &Width) -> OnlineLayer {
         let positions = linear.positions();
-        Ring {
+        OnlineLayer {
             width: *width,
             bias: (0..width.outputs)
                 .map(|output| width.ring.enter(weights.bias[output / positions]))

@@ -1,6 +1,6 @@
 //! The client's part of a preparation: ask, and take in the answer.
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 use rand::CryptoRng;
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ pub struct Preparation {
     profile: Profile,
     network: [u8; 32],
     key: SecretKey,
-    encryptor: OwnerEncryptor,
+    encryptor: OnceLock<OwnerEncryptor>,
     store: Store<ClientMaterial>,
     widths: Vec<Width>,
     slots: Vec<SlotLayout>,
@@ -64,7 +64,7 @@ impl Preparation {
         Ok(Preparation {
             network: profile.fingerprint(),
             profile,
-            encryptor: OwnerEncryptor::new(&key, AT_ONCE * 16),
+            encryptor: OnceLock::new(),
             key,
             store: Store::open(folder, true)?,
             widths,
@@ -150,6 +150,9 @@ impl Preparation {
         let all: usize = (0..self.slots.len())
             .map(|stage| self.layout(stage, &self.slots, count).inputs())
             .sum();
+        let encryptor = self
+            .encryptor
+            .get_or_init(|| OwnerEncryptor::new(&self.key, all));
         let (mut done, mut layers) = (0, Vec::new());
         for stage in 0..self.slots.len() {
             let layout = self.layout(stage, &self.slots, count);
@@ -162,7 +165,7 @@ impl Preparation {
                     .into_par_iter()
                     .flat_map_iter(|group| layout.pack_group(group, &r))
                     .collect();
-                rows.extend_from_slice(&self.encryptor.encrypt(&plaintexts, rng).to_bytes());
+                rows.extend_from_slice(&encryptor.encrypt(&plaintexts, rng).to_bytes());
                 done += plaintexts.len();
                 progress(done, all);
             }

@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     Answer, MaskedError, Progress, Query, Reply, Request, Width,
-    answer::Ring,
+    answer::OnlineLayer,
     batch::{expect_key, expect_network},
     material::ServerMaterial,
     prepare::covers,
@@ -35,9 +35,9 @@ pub struct Server {
     /// Without biases: those are added online.
     layers: Vec<Layer>,
     norms: Vec<u64>,
-    pub(super) rings: Vec<Ring>,
+    online: Vec<OnlineLayer>,
     store: Store<ServerMaterial>,
-    rerandomiser: Mutex<Option<(PublicKey, Arc<Rerandomiser>)>>,
+    rerandomiser: Mutex<Option<(PublicKey, usize, Arc<Rerandomiser>)>>,
 }
 
 /// An answer to a request, and what it cost.
@@ -60,9 +60,9 @@ impl Server {
         let (profile, weights) = network.into_parts();
         let widths = widths(&profile);
         let stages = profile.stages.iter().zip(weights);
-        let (mut layers, mut norms, mut rings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut layers, mut norms, mut online) = (Vec::new(), Vec::new(), Vec::new());
         for ((stage, weights), width) in stages.zip(&widths) {
-            rings.push(Ring::new(&stage.linear, &weights, width));
+            online.push(OnlineLayer::new(&stage.linear, &weights, width));
             norms.push(norm(&weights, stage.linear.taps()));
             let unbiased = Weights {
                 bias: vec![0; weights.bias.len()],
@@ -76,7 +76,7 @@ impl Server {
             widths,
             layers,
             norms,
-            rings,
+            online,
             store,
             rerandomiser: Mutex::default(),
         })
@@ -145,12 +145,12 @@ impl Server {
             None => Seed::random(rng),
         };
 
-        let rerandomiser = self.rerandomiser(&request.key, rng);
         let width = Ciphertexts::width(&request.key);
         let layouts: Vec<_> = (0..self.layers.len())
             .map(|stage| layout(&self.profile, stage, request.slots[stage], batch.count))
             .collect();
         let all: usize = layouts.iter().map(|layout| layout.outputs()).sum();
+        let rerandomiser = self.rerandomiser(&request.key, all, rng);
         let (mut done, mut counts, mut layers) = (0, Counts::default(), Vec::new());
         for (stage, layout) in layouts.iter().enumerate() {
             let layer = &self.layers[stage];
@@ -207,19 +207,23 @@ impl Server {
         })
     }
 
-    /// Tables for one key are kept: clients prepare much at a time.
-    fn rerandomiser(&self, key: &PublicKey, rng: &mut impl CryptoRng) -> Arc<Rerandomiser> {
-        /// Enough for the largest tables.
-        const USES: usize = 1 << 16;
+    /// The re-randomiser for `key`, its tables made for at least a quarter of
+    /// `uses`. Every ciphertext gets randomness of its own in any case.
+    fn rerandomiser(
+        &self,
+        key: &PublicKey,
+        uses: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Arc<Rerandomiser> {
         let mut kept = self
             .rerandomiser
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some((of, rerandomiser)) if of == key => Arc::clone(rerandomiser),
+            Some((of, for_uses, made)) if of == key && for_uses * 4 >= uses => Arc::clone(made),
             _ => {
-                let made = Arc::new(Rerandomiser::new(key, USES, rng));
-                *kept = Some((key.clone(), Arc::clone(&made)));
+                let made = Arc::new(Rerandomiser::new(key, uses, rng));
+                *kept = Some((key.clone(), uses, Arc::clone(&made)));
                 made
             }
         }
@@ -256,7 +260,7 @@ impl Server {
             let (material, index) = &seeds[image];
             (&material.seed, *index)
         };
-        let elements = self.rings[stage].answer(stage, header.images, &query.elements, of);
+        let elements = self.online[stage].answer(stage, header.images, &query.elements, of);
         if stage + 1 == self.layers.len() {
             self.store.retire(stage, &header.segments)?;
         }
