@@ -24,6 +24,8 @@ Examples:
     pdnn train --out models/xray --data data/pneumonia --labels normal,pneumonia
   A table with named columns (scripts/prepare-covid-symptoms.py makes this one):
     pdnn train --out models/covid --data data/covid_symptoms/by-date --topology mlp:16 --test
+  A Bayesian one, from the floats of another:
+    pdnn train --out models/bayes --bayesian --from models/lenet5/checkpoint.safetensors --epochs 10
   Narrow slots: 4-bit weights and activations, 6x6 kernels at stride 2:
     pdnn train --out models/narrow --topology lenet5-strided --weight-bits 4 --activation-bits 4
   Keep the floats, and quantise them once more without training them again:
@@ -122,6 +124,38 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DECAY", default_value_t = 0.01)]
     decay: f32,
 
+    /// Scale gradients down to this length; x² needs it.
+    #[arg(long, value_name = "LENGTH")]
+    clip: Option<f32>,
+
+    /// Train a Bayesian network: a Gaussian for each weight, from which a server draws anew for
+    /// every query (protocol bayhenn).
+    #[arg(long)]
+    bayesian: bool,
+
+    /// How much the divergence from the prior weighs; 1 does not temper the posterior.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 0.1,
+        requires = "bayesian"
+    )]
+    kl_weight: f32,
+
+    /// Standard deviation of the prior of every weight.
+    #[arg(
+        long,
+        value_name = "DEVIATION",
+        default_value_t = 0.05,
+        requires = "bayesian"
+    )]
+    prior: f32,
+
+    /// No weight is drawn further than this many standard deviations from its mean, 1 to 8.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "bayesian")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=8))]
+    truncation: u32,
+
     /// Do not distort the training images.
     #[arg(long)]
     no_augment: bool,
@@ -142,6 +176,10 @@ pub(crate) struct Args {
     /// Also measure accuracy on the test images: once, when every choice is made.
     #[arg(long)]
     test: bool,
+
+    /// Also measure accuracy on the training images, undistorted.
+    #[arg(long)]
+    training: bool,
 }
 
 /// Trains a network and writes it.

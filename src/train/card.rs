@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Accuracy, Augment, TrainOptions, Trained};
-use crate::network::Network;
+use crate::file::AnyNetwork;
 
 /// Everything that the card of a trained network says; `Display` writes it as
 /// Markdown.
@@ -22,12 +22,14 @@ pub struct Card<'a> {
     /// How many images the network was trained on.
     pub train_images: usize,
     /// On the images kept for validation.
-    pub validation: Accuracy,
+    pub validation: Vec<Accuracy>,
+    /// On the training images, undistorted, if that was asked for.
+    pub training: Vec<Accuracy>,
     /// Of a network that tells two classes apart: what accuracy alone does not
     /// say, for each set that it was measured on.
     pub two_classes: Vec<TwoClasses>,
     /// On the test images, if they were looked at.
-    pub test: Option<Accuracy>,
+    pub test: Vec<Accuracy>,
 }
 
 impl Display for Card<'_> {
@@ -147,31 +149,49 @@ impl Card<'_> {
             "| images | float | quantised, simulated | integers |\n|---|---|---|---|"
         )?;
         let mut row = |name: &str, a: &Accuracy| {
+            let drawn = match a.samples {
+                Some(1) => ", 1 draw".to_string(),
+                Some(samples) => format!(", {samples} draws"),
+                None => String::new(),
+            };
             writeln!(
                 f,
-                "| {name} ({}) | {:.2} % | {:.2} % | **{:.2} %** |",
+                "| {name} ({}){drawn} | {:.2} % | {:.2} % | **{:.2} %** |",
                 a.images,
                 100.0 * a.float,
                 100.0 * a.simulated,
                 100.0 * a.integer
             )
         };
-        row("validation", &self.validation)?;
-        match &self.test {
-            Some(test) => {
-                row("test", test)?;
+        for (name, all) in [
+            ("training, undistorted", &self.training),
+            ("validation", &self.validation),
+            ("test", &self.test),
+        ] {
+            all.iter().try_for_each(|accuracy| row(name, accuracy))?;
+        }
+        if self.options.bayes.is_some() {
+            writeln!(
+                f,
+                "\nThe class is that of the largest mean of as many softmax vectors as weights \
+                 were drawn; every hundred images saw weights of their own."
+            )?;
+        }
+        match self.test.is_empty() {
+            false => {
                 writeln!(
                     f,
                     "\nThe test images were looked at once, after training; every choice was \
                      made on the validation images.\n"
                 )
             }
-            None => writeln!(f, "\nThe test images were not looked at.\n"),
+            true => writeln!(f, "\nThe test images were not looked at.\n"),
         }
     }
 
     fn recipe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let o = self.options;
+        let validation = self.validation.first().map_or(0, |a| a.images);
         writeln!(f, "## How it was trained\n")?;
         writeln!(f, "```sh\n{}\n```\n", self.command)?;
         writeln!(
@@ -179,21 +199,35 @@ impl Card<'_> {
             "Seed {}. {} training images, {} for validation. \
              {} epochs in floats, then {} that simulate the integer network (straight-through \
              gradients, learnt steps). AdamW, batches of {}, peak learning rates {} and {}, \
-             warm-up and cosine, weight decay {}. The same seed on the same kind of CPU gives \
+             warm-up and cosine, {}. The same seed on the same kind of CPU gives \
              the same network.\n",
             o.seed,
             self.train_images,
             match self.data.iter().any(|(name, _)| name.starts_with("val-")) {
-                true => format!("{} others", self.validation.images),
-                false => format!("the last {} of the set kept", self.validation.images),
+                true => format!("{} others", validation),
+                false => format!("the last {} of the set kept", validation),
             },
             o.epochs,
             o.qat_epochs,
             o.batch,
             o.rate,
             o.qat_rate,
-            o.decay
+            match (o.bayes, o.clip) {
+                (Some(_), None) => "no weight decay".to_string(),
+                (Some(_), Some(clip)) => format!("no weight decay, gradients of at most {clip}"),
+                (None, None) => format!("weight decay {}", o.decay),
+                (None, Some(clip)) =>
+                    format!("weight decay {}, gradients of at most {clip}", o.decay),
+            }
         )?;
+        if let Some(bayes) = o.bayes {
+            writeln!(
+                f,
+                "The posterior is a Gaussian for each weight by itself (Bayes by backprop, dense \
+                 layers by local reparameterisation); prior N(0, {}²), KL weight {}.\n",
+                bayes.prior, bayes.kl_weight
+            )?;
+        }
         if o.augment == Augment::none() {
             writeln!(f, "The examples were not distorted.\n")?;
             return self.checksums(f);
@@ -273,25 +307,40 @@ fn about(data_set: &str) -> About {
 }
 
 /// The ranges that every classification of a valid image stays within.
-fn layers(f: &mut Formatter<'_>, network: &Network) -> fmt::Result {
+fn layers(f: &mut Formatter<'_>, network: &AnyNetwork) -> fmt::Result {
     writeln!(f, "## Layers\n")?;
+    let (layers, deviations, drawn) = match network {
+        AnyNetwork::Fixed(network) => (network.layers(), None, String::new()),
+        AnyNetwork::Bayesian(network) => {
+            let truncation = network.profile().posterior.map_or(0, |p| p.truncation);
+            let drawn = format!(
+                " and all weights that can be drawn, none further than {truncation} standard \
+                 deviations from its mean"
+            );
+            (network.means(), Some(network.deviations()), drawn)
+        }
+    };
     writeln!(
         f,
-        "Bounds of the pre-activations for every valid input, computed from the weights, and the \
-         bits of a packed slot that follow from them.\n"
+        "Bounds of the pre-activations for every valid input{drawn}, computed from the weights, \
+         and the bits of a packed slot that follow from them.\n"
     )?;
+    let deviation = |column: &str| deviations.map_or(String::new(), |_| column.to_string());
     writeln!(
         f,
-        "| layer | weights | not zero | least | greatest | slot bits | then |\n\
-         |---|---|---|---|---|---|---|"
+        "| layer | weights | not zero |{} least | greatest | slot bits | then |\n\
+         |---|---|---|{}---|---|---|---|",
+        deviation(" mean σ, largest, zeros |"),
+        deviation("---|"),
     )?;
-    for (stage, weights) in network.profile().stages.iter().zip(network.layers()) {
+    for (i, (stage, weights)) in network.profile().stages.iter().zip(layers).enumerate() {
         let shape = stage.linear.weight_shape();
         let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
         let then: Vec<&str> = stage.then.iter().map(|op| op.name()).collect();
+        let varying = deviations.map_or(String::new(), |all| spread(&all[i].weights));
         writeln!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} |{varying} {} | {} | {} | {} |",
             stage.name,
             shape.join("x"),
             weights.weights.iter().filter(|w| **w != 0).count(),
@@ -302,4 +351,15 @@ fn layers(f: &mut Formatter<'_>, network: &Network) -> fmt::Result {
         )?;
     }
     writeln!(f)
+}
+
+/// Mean and largest of these deviations, and how many are 0.
+fn spread(deviations: &[u32]) -> String {
+    let sum: f64 = deviations.iter().map(|d| f64::from(*d)).sum();
+    let largest = deviations.iter().max().unwrap_or(&0);
+    let zeros = deviations.iter().filter(|d| **d == 0).count();
+    format!(
+        " {:.1}, {largest}, {zeros} |",
+        sum / deviations.len().max(1) as f64
+    )
 }

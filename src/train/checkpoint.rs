@@ -4,6 +4,7 @@ use candle_core::{Device, Var};
 
 use super::{
     TrainError,
+    bayes::LogDeviations,
     model::{Bits, BlockVars, Model},
     topology::{Block, Topology},
 };
@@ -118,6 +119,10 @@ fn model(
         }
     };
     let last = blocks.len() - 1;
+    let bayesian = checkpoint
+        .parameters
+        .iter()
+        .any(|p| p.name.starts_with(prefix) && p.name.ends_with("log_deviation"));
     let vars = blocks.iter().enumerate().map(|(i, block)| {
         let step = |what: &str, wanted: bool, count: usize| match quantised && wanted {
             true => find(block, what, &[count]).map(Some),
@@ -129,6 +134,13 @@ fn model(
             bias: find(block, "bias", &[block.outputs])?,
             weight_step: step("weight_log_step", true, rows)?,
             output_step: step("output_log_step", i < last, 1)?,
+            deviation: match bayesian {
+                true => Some(LogDeviations {
+                    weight: find(block, "weight_log_deviation", &block.weight_shape())?,
+                    bias: find(block, "bias_log_deviation", &[block.outputs])?,
+                }),
+                false => None,
+            },
         })
     });
     let vars = vars.collect::<Result<_, TrainError>>()?;

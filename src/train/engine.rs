@@ -3,19 +3,20 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use rand::RngExt;
+use rand::{RngExt, rngs::ChaCha8Rng};
 use rayon::prelude::*;
 
 use super::{
     EpochRecord, Examples, Phase, Progress, Topology, TrainError, TrainOptions,
     augment::{Augment, generator},
     export::WHITE,
+    measure::{self, count_right},
     model::{Leaves, Model},
+    noise::{self, Purpose},
     ops::CrossEntropy,
     optimise::{Adam, rate_at},
     topology::Block,
 };
-use crate::network::{Network, argmax};
 
 /// Images whose gradients are computed together by one thread. Fixed, so
 /// that the order of additions does not depend on the number of threads.
@@ -80,44 +81,9 @@ pub(super) fn batch(
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
-fn labels_of(examples: &Examples, places: &[usize]) -> Vec<u8> {
+pub(super) fn labels_of(examples: &Examples, places: &[usize]) -> Vec<u8> {
     let labels = examples.labels();
     places.iter().map(|&i| labels[i]).collect()
-}
-
-/// Images whose largest logit is the label's (the lowest index on ties).
-fn count_right(logits: &Tensor, labels: &[u8]) -> Result<usize, TrainError> {
-    let rows = logits.flatten_all()?.to_vec1::<f32>()?;
-    let images = labels.len();
-    let right = labels.iter().enumerate().filter(|(n, label)| {
-        let column = || rows[*n..].iter().step_by(images);
-        let top = column().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-        column().position(|x| *x == top) == Some(usize::from(**label))
-    });
-    Ok(right.count())
-}
-
-/// Share of the examples that the model gets right, 0 to 1.
-pub(super) fn accuracy(model: &Model, examples: &Examples) -> Result<f64, TrainError> {
-    let leaves = model.leaves()?;
-    let places: Vec<usize> = (0..examples.len()).collect();
-    let right = places.par_chunks(SHARD).map(|places| {
-        let logits = model.forward(&leaves, &batch(examples, places, None)?)?;
-        count_right(&logits, &labels_of(examples, places))
-    });
-    let right: usize = right.sum::<Result<usize, TrainError>>()?;
-    Ok(right as f64 / examples.len().max(1) as f64)
-}
-
-/// The same of the exported network.
-pub(super) fn integer_accuracy(network: &Network, examples: &Examples) -> f64 {
-    let places: Vec<usize> = (0..examples.len()).collect();
-    let right = places.par_iter().filter(|&&i| {
-        let image = examples.images().get(i);
-        let input: Vec<i64> = image.iter().map(|p| i64::from(*p)).collect();
-        argmax(&network.forward(&input)) == usize::from(examples.labels()[i])
-    });
-    right.count() as f64 / examples.len().max(1) as f64
 }
 
 /// What one shard or batch adds up to.
@@ -132,12 +98,14 @@ fn shard(
     leaves: &Leaves,
     images: &Tensor,
     labels: Vec<u8>,
+    rng: &mut ChaCha8Rng,
 ) -> Result<Sum, TrainError> {
-    let logits = model.forward(leaves, images)?;
+    let drawn = model.draw(leaves, Some(rng), true)?;
+    let logits = model.forward(&drawn, images, Some(rng))?;
     let right = count_right(&logits, &labels)?;
     let loss = logits.apply_op1(CrossEntropy { labels })?;
     Ok(Sum {
-        gradients: model.shard_gradients(leaves, &loss)?,
+        gradients: model.shard_gradients(&drawn, &loss)?,
         loss: f64::from(loss.to_scalar::<f32>()?),
         right,
     })
@@ -149,13 +117,23 @@ fn step(
     examples: &Examples,
     places: &[usize],
     distort: (&Augment, u64, usize),
+    step: usize,
 ) -> Result<Sum, TrainError> {
+    let (_, seed, epoch) = distort;
     let leaves = model.leaves()?;
     let shards: Vec<Sum> = places
         .par_chunks(SHARD)
-        .map(|places| {
+        .enumerate()
+        .map(|(at, places)| {
             let images = batch(examples, places, Some(distort))?;
-            shard(model, &leaves, &images, labels_of(examples, places))
+            let labels = labels_of(examples, places);
+            let purpose = Purpose::Step {
+                epoch,
+                step,
+                shard: at,
+            };
+            let mut rng = noise::generator(seed, purpose);
+            shard(model, &leaves, &images, labels, &mut rng)
         })
         .collect::<Result<_, TrainError>>()?;
     let mut shards = shards.into_iter();
@@ -173,6 +151,17 @@ fn step(
     Ok(sum)
 }
 
+/// Scales all gradients down to a length of at most `limit` (Pascanu et al.
+/// 2013).
+fn clip(gradients: &mut [Vec<f32>], limit: f32) {
+    let squares = gradients.iter().flatten().map(|g| f64::from(g * g));
+    let length = squares.sum::<f64>().sqrt() as f32;
+    if length > limit {
+        let share = limit / length;
+        gradients.iter_mut().flatten().for_each(|g| *g *= share);
+    }
+}
+
 /// Trains `model` in place for the epochs of one phase.
 pub(super) fn run_phase(
     model: &mut Model,
@@ -188,7 +177,12 @@ pub(super) fn run_phase(
     };
     let mut order: Vec<usize> = (0..train.len()).collect();
     let per_epoch = order.len().div_ceil(options.batch);
-    let mut adam = Adam::new(&model.variables(), options.decay);
+    // A Bayesian network has its prior, which pulls by itself.
+    let decay = match &options.bayes {
+        Some(_) => 0.0,
+        None => options.decay,
+    };
+    let mut adam = Adam::new(&model.variables(), decay);
     let mut records = Vec::new();
     for epoch in 0..epochs {
         let start = Instant::now();
@@ -197,10 +191,17 @@ pub(super) fn run_phase(
             order.swap(i, rng.random_range(0..=i));
         }
         progress.begin(phase, epoch, epochs, per_epoch);
-        let (mut loss, mut right) = (0f64, 0usize);
+        let (mut loss, mut right, mut divergence) = (0f64, 0usize, None);
         for (at, places) in order.chunks(options.batch).enumerate() {
             let distort = (&options.augment, options.seed, first + epoch);
-            let sum = step(model, train, places, distort)?;
+            let mut sum = step(model, train, places, distort, at)?;
+            if let Some(bayes) = &options.bayes {
+                let nats = bayes.add_divergence(model, &mut sum.gradients, train.len())?;
+                divergence = Some(nats);
+            }
+            if let Some(limit) = options.clip {
+                clip(&mut sum.gradients, limit);
+            }
             let finite = sum.gradients.iter().flatten().all(|g| g.is_finite());
             if !sum.loss.is_finite() || !finite {
                 return Err(TrainError::Diverged {
@@ -220,8 +221,9 @@ pub(super) fn run_phase(
             phase,
             epoch: epoch + 1,
             loss: loss / images,
+            divergence,
             train_accuracy: right as f64 / images,
-            validation_accuracy: accuracy(model, validation)?,
+            validation_accuracy: measure::accuracy(model, validation, options.seed)?,
             seconds: start.elapsed().as_secs_f64(),
         };
         progress.epoch(&record);

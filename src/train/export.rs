@@ -11,13 +11,17 @@
 use candle_core::Var;
 
 use super::{
-    TrainError,
+    TrainError, bayes,
     model::{Bits, BlockVars, Model},
     ops::Levels,
     topology::{Block, Layer},
 };
-use crate::network::{
-    Feature, InputSpec, Linear, Network, Op, Profile, Range, Shape, Stage, Weights,
+use crate::{
+    file::AnyNetwork,
+    network::{
+        BayesianNetwork, Deviations, Feature, InputSpec, Linear, Network, Op, Posterior, Profile,
+        Range, Shape, Stage, Weights,
+    },
 };
 
 /// Largest pixel; the float network sees pixels divided by it.
@@ -28,7 +32,8 @@ pub(super) const WHITE: f32 = 255.0;
 /// moves a result of 8 bits by less than 2^-22 of a step.
 const MULTIPLIER_BITS: i32 = 31;
 
-/// The integer network of a quantised model.
+/// The integer network of a quantised model; what is drawn from a Bayesian one
+/// stays within `truncation` deviations.
 ///
 /// # Errors
 /// If the model is not quantised, or its integers would not fit.
@@ -37,10 +42,11 @@ pub(super) fn export(
     name: &str,
     labels: &[String],
     features: &[Feature],
-) -> Result<Network, TrainError> {
+    truncation: u32,
+) -> Result<AnyNetwork, TrainError> {
     let mut step_in = 1.0 / f64::from(WHITE);
     let mut input_max = f64::from(WHITE);
-    let (mut stages, mut layers) = (Vec::new(), Vec::new());
+    let (mut stages, mut layers, mut varying) = (Vec::new(), Vec::new(), Vec::new());
     let mut logit_scale = 1.0;
     for (block, vars) in model.blocks.iter().zip(&model.vars) {
         let steps = steps(vars.weight_step.as_ref(), &block.name)?;
@@ -48,8 +54,10 @@ pub(super) fn export(
             .map(|o| step_in * f64::from(steps[o % steps.len()]))
             .collect();
         let integers = weights(block, vars, &steps, &scales, model.bits)?;
-        let reach = reach(&integers, input_max);
+        let deviations = deviations(block, vars, &steps, &scales)?;
+        let reach = reach(&integers, deviations.as_ref(), truncation, input_max);
         layers.push(integers);
+        varying.extend(deviations);
         let mut then = operations(block);
         if let Some(step) = &vars.output_step {
             let step_out = f64::from(self::steps(Some(step), &block.name)?[0]);
@@ -73,9 +81,14 @@ pub(super) fn export(
         min: 0,
         max: WHITE as i64,
     };
-    let profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale)
+    let mut profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale)
         .with_features(features.to_vec());
-    Ok(Network::new(profile, layers)?)
+    if varying.is_empty() {
+        return Ok(AnyNetwork::Fixed(Network::new(profile, layers)?));
+    }
+    profile.posterior = Some(Posterior { truncation });
+    let network = BayesianNetwork::new(profile, layers, varying)?;
+    Ok(AnyNetwork::Bayesian(network))
 }
 
 /// The steps whose logarithms a variable holds.
@@ -119,15 +132,52 @@ fn weights(
     })
 }
 
-/// A bound on the absolute value of a pre-activation.
-fn reach(layer: &Weights, input_max: f64) -> f64 {
-    let taps = layer.weights.len() / layer.bias.len().max(1);
-    let rows = layer.weights.chunks(taps).zip(&layer.bias);
-    let of_row = |(row, bias): (&[i32], &i64)| {
-        let sum: f64 = row.iter().map(|w| f64::from(*w).abs()).sum();
-        sum * input_max + (*bias as f64).abs()
+/// Standard deviations in whole steps of the weights, as the simulation rounds
+/// them, and in units of the pre-activation.
+fn deviations(
+    block: &Block,
+    vars: &BlockVars,
+    steps: &[f32],
+    scales: &[f64],
+) -> Result<Option<Deviations>, TrainError> {
+    let Some(logs) = &vars.deviation else {
+        return Ok(None);
     };
-    rows.map(of_row).fold(0.0, f64::max)
+    let values = bayes::deviations(&logs.weight)?;
+    let rows = values.chunks(values.len() / steps.len()).zip(steps);
+    let weights: Vec<f32> = rows
+        .flat_map(|(row, step)| row.iter().map(move |d| (d / step).round()))
+        .collect();
+    let bias = bayes::deviations(&logs.bias)?;
+    let bias = bias.iter().zip(scales).map(|(d, s)| f64::from(*d) / s);
+    let bias: Vec<f64> = bias.map(f64::round).collect();
+    if weights.iter().any(|d| *d > (1u32 << 16) as f32) || bias.iter().any(|d| *d > 2f64.powi(40)) {
+        let what = format!("{}: a deviation is out of all proportion", block.name);
+        return Err(TrainError::Option(what));
+    }
+    Ok(Some(Deviations {
+        weights: weights.into_iter().map(|d| d as u32).collect(),
+        bias: bias.into_iter().map(|d| d as u64).collect(),
+    }))
+}
+
+/// A bound on the absolute value of a pre-activation, over all weights that
+/// can be drawn.
+fn reach(layer: &Weights, deviations: Option<&Deviations>, truncation: u32, input_max: f64) -> f64 {
+    let truncation = f64::from(truncation);
+    let far =
+        |mean: f64, deviation: Option<f64>| mean.abs() + truncation * deviation.unwrap_or_default();
+    let of_weight = |i: usize| {
+        let deviation = deviations.map(|d| f64::from(d.weights[i]));
+        far(f64::from(layer.weights[i]), deviation)
+    };
+    let taps = layer.weights.len() / layer.bias.len().max(1);
+    let of_row = |o: usize| {
+        let sum: f64 = (o * taps..(o + 1) * taps).map(of_weight).sum();
+        let deviation = deviations.map(|d| d.bias[o] as f64);
+        sum * input_max + far(layer.bias[o] as f64, deviation)
+    };
+    (0..layer.bias.len()).map(of_row).fold(0.0, f64::max)
 }
 
 fn linear(block: &Block) -> Linear {

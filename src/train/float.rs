@@ -12,7 +12,7 @@ use super::{
 };
 use crate::file::checkpoint::Checkpoint;
 
-/// A trained network before it was quantised.
+/// A trained network before it was quantised; of a Bayesian one the means.
 pub struct FloatNetwork {
     model: Model,
     /// Channels, height and width.
@@ -50,11 +50,12 @@ impl FloatNetwork {
     /// [`TrainError::Tensor`] for an image of another size.
     pub fn classify(&self, images: &[Vec<i64>]) -> Result<Vec<(usize, Vec<f32>)>, TrainError> {
         let leaves = self.model.leaves()?;
+        let drawn = self.model.draw(&leaves, None, false)?;
         let of_shard = |shard: &[Vec<i64>]| -> Result<Vec<(usize, Vec<f32>)>, TrainError> {
             let values: Vec<f32> = shard.iter().flatten().map(|&v| v as f32 / WHITE).collect();
             let shape = (1, shard.len(), self.input.1, self.input.2);
             let images = Tensor::from_vec(values, shape, &Device::Cpu)?;
-            let logits = self.model.forward(&leaves, &images)?;
+            let logits = self.model.forward(&drawn, &images, None)?;
             let rows = logits.flatten_all()?.to_vec1::<f32>()?;
             // A row a class, a column an image.
             let answer = |image: usize| {

@@ -14,6 +14,7 @@
 //! may add up in another order.
 
 mod augment;
+mod bayes;
 mod card;
 mod checkpoint;
 mod data;
@@ -21,7 +22,9 @@ mod engine;
 mod error;
 mod export;
 mod float;
+mod measure;
 mod model;
+mod noise;
 mod ops;
 mod optimise;
 mod options;
@@ -36,6 +39,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use augment::Augment;
+pub use bayes::Bayes;
 pub use card::{Card, TwoClasses};
 pub use data::{Examples, load_examples};
 pub use error::TrainError;
@@ -44,7 +48,7 @@ pub use options::TrainOptions;
 pub use table::TableSet;
 pub use topology::{Layer, TOPOLOGIES, Topology};
 
-use crate::{file::checkpoint::Checkpoint, network::Network};
+use crate::file::{AnyNetwork, checkpoint::Checkpoint};
 use model::{Bits, Model};
 
 /// Training images that choose the first steps of the activations.
@@ -78,6 +82,9 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean cross-entropy of the distorted training images.
     pub loss: f64,
+    /// Of a Bayesian network: the divergence of its posterior from the prior,
+    /// in nats.
+    pub divergence: Option<f64>,
     /// Share of the distorted training images that were right, 0 to 1.
     pub train_accuracy: f64,
     /// Share of the validation images that are right after it, 0 to 1.
@@ -86,9 +93,14 @@ pub struct EpochRecord {
     pub seconds: f64,
 }
 
+/// Numbers of draws that a Bayesian network is measured with.
+pub const SAMPLES: [usize; 3] = [1, 4, 8];
+
 /// Share of right answers, 0 to 1, of the three forms of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Accuracy {
+    /// Of a Bayesian network: how many draws were averaged.
+    pub samples: Option<usize>,
     /// Before quantisation.
     pub float: f64,
     /// The quantised network as it was trained, in floats.
@@ -117,7 +129,8 @@ pub struct Trained {
     topology: Topology,
     float: Model,
     quantised: Model,
-    network: Network,
+    network: AnyNetwork,
+    seed: u64,
     epochs: Vec<EpochRecord>,
 }
 
@@ -158,7 +171,16 @@ pub fn train(
         Some(checkpoint) => checkpoint::restore(checkpoint, topology, bits)?,
         None => (Model::random(blocks, bits, options.seed)?, None),
     };
-    let earlier = earlier.filter(|_| options.epochs == 0);
+    let bayesian = options.bayes.is_some();
+    if float.is_bayesian() && !bayesian {
+        return Err(TrainError::Checkpoint(
+            "the checkpoint is of a Bayesian network; train it on as one (--bayesian)".to_string(),
+        ));
+    }
+    let earlier = earlier.filter(|m| options.epochs == 0 && m.is_bayesian() == bayesian);
+    if bayesian {
+        float.make_bayesian()?;
+    }
     let mut epochs = engine::run_phase(
         &mut float,
         train,
@@ -186,24 +208,27 @@ pub fn train(
         phase,
         progress,
     )?);
+    let truncation = options.bayes.map_or(0, |bayes| bayes.truncation);
     let network = export::export(
         &quantised,
         &options.name,
         &options.labels,
         &options.features,
+        truncation,
     )?;
     Ok(Trained {
         topology: topology.clone(),
         float,
         quantised,
         network,
+        seed: options.seed,
         epochs,
     })
 }
 
 impl Trained {
     /// The exported network.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &AnyNetwork {
         &self.network
     }
 
@@ -220,17 +245,40 @@ impl Trained {
         checkpoint::save(&self.topology, &self.float, Some(&self.quantised))
     }
 
-    /// How many of these examples each form of the network gets right.
+    /// How many of these examples each form of the network gets right; of a
+    /// Bayesian one for each number of `samples`, which ascend. Every hundred
+    /// images see weights of their own.
     ///
     /// # Errors
     /// Images of another size, labels beyond the classes.
-    pub fn accuracy(&self, examples: &Examples) -> Result<Accuracy, TrainError> {
+    pub fn accuracy(
+        &self,
+        examples: &Examples,
+        samples: &[usize],
+    ) -> Result<Vec<Accuracy>, TrainError> {
         engine::check(examples, &self.topology, &self.float.blocks)?;
-        Ok(Accuracy {
-            float: engine::accuracy(&self.float, examples)?,
-            simulated: engine::accuracy(&self.quantised, examples)?,
-            integer: engine::integer_accuracy(&self.network, examples),
-            images: examples.len(),
-        })
+        let seed = self.seed;
+        match &self.network {
+            AnyNetwork::Fixed(network) => Ok(vec![Accuracy {
+                samples: None,
+                float: measure::accuracy(&self.float, examples, seed)?,
+                simulated: measure::accuracy(&self.quantised, examples, seed)?,
+                integer: measure::integer_accuracy(network, examples),
+                images: examples.len(),
+            }]),
+            AnyNetwork::Bayesian(network) => {
+                let of = |model| measure::sampled_accuracy(model, examples, samples, seed);
+                let (float, simulated) = (of(&self.float)?, of(&self.quantised)?);
+                let integer = measure::sampled_integer_accuracy(network, examples, samples, seed)?;
+                let row = |(i, count): (usize, &usize)| Accuracy {
+                    samples: Some(*count),
+                    float: float[i],
+                    simulated: simulated[i],
+                    integer: integer[i],
+                    images: examples.len(),
+                };
+                Ok(samples.iter().enumerate().map(row).collect())
+            }
+        }
     }
 }

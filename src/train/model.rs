@@ -5,7 +5,9 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{
-    ops::{FakeQuantise, Levels, LinearLayer, Pool, PoolKind, Step},
+    bayes::{LogDeviations, deviations},
+    noise::normals,
+    ops::{FakeQuantise, Levels, LinearLayer, NoisyLayer, Pool, PoolKind, Step},
     topology::{Block, Layer},
 };
 
@@ -29,6 +31,31 @@ pub(super) struct BlockVars {
     pub(super) weight_step: Option<Var>,
     /// Logarithm of the output's step, `[1]`.
     pub(super) output_step: Option<Var>,
+    /// In a Bayesian network: how far weights and biases vary.
+    pub(super) deviation: Option<LogDeviations>,
+}
+
+/// Standard deviations of a layer's weights and biases.
+type Deviations = (Vec<f32>, Vec<f32>);
+
+impl BlockVars {
+    /// The standard deviations as the forward pass uses them: those of
+    /// quantised weights are whole steps, as in the integer network.
+    fn used_deviations(&self) -> Result<Option<Deviations>> {
+        let Some(deviation) = &self.deviation else {
+            return Ok(None);
+        };
+        let mut weights = deviations(&deviation.weight)?;
+        if let Some(steps) = &self.weight_step {
+            let steps = steps.to_vec1::<f32>()?;
+            let rows = weights.len() / steps.len();
+            for (row, log) in weights.chunks_mut(rows).zip(steps) {
+                let step = log.exp();
+                row.iter_mut().for_each(|d| *d = step * (*d / step).round());
+            }
+        }
+        Ok(Some((weights, deviations(&deviation.bias)?)))
+    }
 }
 
 /// A network with its parameters.
@@ -45,6 +72,45 @@ pub(super) struct Leaves {
     weights: Vec<Var>,
     /// The quantised weights with their way back to weight and step.
     quantised: Vec<Option<Tensor>>,
+    /// In a Bayesian network.
+    deviations: Vec<Option<Deviations>>,
+}
+
+/// Deviations of a mean that the first steps of a Bayesian network's weights
+/// leave room for.
+const ROOM: f32 = 4.0;
+
+/// Makes the steps of rows of weights so wide that what is drawn takes no more
+/// bits than what is not: a step much finer than the deviations is worth
+/// nothing, and costs slot width.
+fn widen(log_steps: &mut [f32], means: &[f32], deviations: &[f32], levels: Levels) {
+    let wide = means.len() / log_steps.len().max(1);
+    let reach: Vec<f32> = means
+        .iter()
+        .zip(deviations)
+        .map(|(m, d)| m.abs() + ROOM * d)
+        .collect();
+    for (log_step, row) in log_steps.iter_mut().zip(reach.chunks(wide)) {
+        let largest = row.iter().fold(0f32, |a, b| a.max(*b));
+        *log_step = log_step.max((largest / levels.max).ln());
+    }
+}
+
+/// The weights of one block in one forward pass.
+pub(super) struct Drawn {
+    weight: Var,
+    bias: Var,
+    how: How,
+}
+
+/// Where the weights of a pass come from.
+enum How {
+    /// They are the means.
+    Fixed,
+    /// Means plus deviations times these normals.
+    Weights(Vec<f32>, Vec<f32>),
+    /// Means, then deviations, one behind the other.
+    Local,
 }
 
 impl Model {
@@ -67,10 +133,26 @@ impl Model {
                 bias: Var::zeros(block.outputs, DType::F32, &Device::Cpu)?,
                 weight_step: None,
                 output_step: None,
+                deviation: None,
             })
         });
         let vars = vars.collect::<Result<_>>()?;
         Ok(Model { blocks, vars, bits })
+    }
+
+    /// Makes it Bayesian, with the first deviations, if it is not yet.
+    pub(super) fn make_bayesian(&mut self) -> Result<()> {
+        for (block, v) in self.blocks.iter().zip(&mut self.vars) {
+            if v.deviation.is_none() {
+                v.deviation = Some(LogDeviations::first(block)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its weights have a posterior.
+    pub(super) fn is_bayesian(&self) -> bool {
+        self.vars.iter().any(|v| v.deviation.is_some())
     }
 
     /// A copy with values of its own.
@@ -83,6 +165,13 @@ impl Model {
                 bias: own(&v.bias)?,
                 weight_step: v.weight_step.as_ref().map(own).transpose()?,
                 output_step: v.output_step.as_ref().map(own).transpose()?,
+                deviation: match &v.deviation {
+                    Some(d) => Some(LogDeviations {
+                        weight: own(&d.weight)?,
+                        bias: own(&d.bias)?,
+                    }),
+                    None => None,
+                },
             })
         });
         Ok(Model {
@@ -99,6 +188,7 @@ impl Model {
             all.extend([&v.weight, &v.bias]);
             all.extend(&v.weight_step);
             all.extend(&v.output_step);
+            all.extend(v.deviation.iter().flat_map(|d| [&d.weight, &d.bias]));
         }
         all
     }
@@ -112,6 +202,8 @@ impl Model {
                 Some(name("bias")),
                 v.weight_step.as_ref().map(|_| name("weight_log_step")),
                 v.output_step.as_ref().map(|_| name("output_log_step")),
+                v.deviation.as_ref().map(|_| name("weight_log_deviation")),
+                v.deviation.as_ref().map(|_| name("bias_log_deviation")),
             ]
         };
         let all = self.blocks.iter().zip(&self.vars).flat_map(of);
@@ -129,10 +221,11 @@ impl Model {
             let rows = if i == last { 1 } else { self.blocks[i].outputs };
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             let levels = Levels::weights(self.bits.weights);
-            let steps: Vec<f32> = values
-                .chunks(values.len() / rows)
-                .map(|row| levels.best_log_step(row))
-                .collect();
+            let steps = values.chunks(values.len() / rows);
+            let mut steps: Vec<f32> = steps.map(|row| levels.best_log_step(row)).collect();
+            if let Some(deviation) = &self.vars[i].deviation {
+                widen(&mut steps, &values, &deviations(&deviation.weight)?, levels);
+            }
             self.vars[i].weight_step = Some(Var::from_vec(steps, rows, &Device::Cpu)?);
             if i < last {
                 let levels = Levels::activations(self.bits.activations);
@@ -143,19 +236,23 @@ impl Model {
         Ok(())
     }
 
-    /// The linear layer of block `i` and what follows it, without
-    /// quantisation of the output.
-    fn linear(&self, i: usize, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let block = &self.blocks[i];
+    /// The activation and pooling of block `i`.
+    fn steps(&self, i: usize) -> Vec<Step> {
         let pool = |kind, size| Some(Step::Pool(Pool { kind, size }));
-        let steps = block.then.iter().filter_map(|layer| match *layer {
+        let steps = self.blocks[i].then.iter().filter_map(|layer| match *layer {
             Layer::Relu => Some(Step::Relu),
             Layer::Square => Some(Step::Square),
             Layer::AveragePool { size } => pool(PoolKind::Average, size),
             Layer::MaxPool { size } => pool(PoolKind::Max, size),
             Layer::Conv { .. } | Layer::Dense { .. } => None,
         });
-        let op = LinearLayer::new(block.window, steps.collect());
+        steps.collect()
+    }
+
+    /// The linear layer of block `i` and what follows it, with the means of
+    /// the weights and without quantisation of the output.
+    fn linear(&self, i: usize, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let op = LinearLayer::new(self.blocks[i].window, self.steps(i));
         x.apply_op3(weight, &self.vars[i].bias, op)
     }
 
@@ -165,6 +262,7 @@ impl Model {
         let mut leaves = Leaves {
             weights: Vec::new(),
             quantised: Vec::new(),
+            deviations: Vec::new(),
         };
         for v in &self.vars {
             let quantised = match &v.weight_step {
@@ -176,16 +274,87 @@ impl Model {
                 None => v.weight.clone(),
             });
             leaves.quantised.push(quantised);
+            leaves.deviations.push(v.used_deviations()?);
         }
         Ok(leaves)
     }
 
+    /// The weights of one forward pass: those of the step, or, in a Bayesian
+    /// network with `rng`, some drawn from their posterior. `local` draws the
+    /// pre-activations of dense layers in place of their weights.
+    pub(super) fn draw(
+        &self,
+        leaves: &Leaves,
+        mut rng: Option<&mut ChaCha8Rng>,
+        local: bool,
+    ) -> Result<Vec<Drawn>> {
+        let mut all = Vec::new();
+        for (i, v) in self.vars.iter().enumerate() {
+            let weight = &leaves.weights[i];
+            let (Some(rng), Some((deviation, bias_deviation))) =
+                (rng.as_deref_mut(), &leaves.deviations[i])
+            else {
+                all.push(Drawn {
+                    weight: weight.clone(),
+                    bias: v.bias.clone(),
+                    how: How::Fixed,
+                });
+                continue;
+            };
+            let means = weight.flatten_all()?.to_vec1::<f32>()?;
+            let bias = v.bias.to_vec1::<f32>()?;
+            let mut shape = self.blocks[i].weight_shape();
+            let (weight, bias, how) = if local && self.blocks[i].dense {
+                shape[0] *= 2;
+                let weight = [&means[..], deviation].concat();
+                (weight, [&bias[..], bias_deviation].concat(), How::Local)
+            } else {
+                let noise = normals(rng, means.len());
+                let bias_noise = normals(rng, bias.len());
+                let add = |means: &[f32], deviations: &[f32], noise: &[f32]| -> Vec<f32> {
+                    let both = deviations.iter().zip(noise);
+                    means
+                        .iter()
+                        .zip(both)
+                        .map(|(m, (d, e))| m + d * e)
+                        .collect()
+                };
+                let weight = add(&means, deviation, &noise);
+                let bias = add(&bias, bias_deviation, &bias_noise);
+                (weight, bias, How::Weights(noise, bias_noise))
+            };
+            all.push(Drawn {
+                weight: Var::from_vec(weight, &shape, &Device::Cpu)?,
+                bias: Var::from_vec(bias.clone(), bias.len(), &Device::Cpu)?,
+                how,
+            });
+        }
+        Ok(all)
+    }
+
     /// Logits `[classes, N, 1, 1]` of images `[C, N, H, W]` scaled to 0..1.
-    pub(super) fn forward(&self, leaves: &Leaves, images: &Tensor) -> Result<Tensor> {
+    /// `rng` draws what [`Model::draw`] left to be drawn locally.
+    pub(super) fn forward(
+        &self,
+        drawn: &[Drawn],
+        images: &Tensor,
+        mut rng: Option<&mut ChaCha8Rng>,
+    ) -> Result<Tensor> {
         let levels = Levels::activations(self.bits.activations);
         let mut x = images.clone();
-        for (i, weight) in leaves.weights.iter().enumerate() {
-            x = self.linear(i, &x, weight)?;
+        for (i, layer) in drawn.iter().enumerate() {
+            let (window, steps) = (self.blocks[i].window, self.steps(i));
+            x = match (&layer.how, rng.as_deref_mut()) {
+                (How::Local, Some(rng)) => {
+                    let noise = normals(rng, self.blocks[i].outputs * x.dim(1)?);
+                    let op = NoisyLayer::new(window, steps, noise);
+                    x.apply_op3(&layer.weight, &layer.bias, op)?
+                }
+                _ => {
+                    let op = LinearLayer::new(window, steps);
+                    x.apply_op3(&layer.weight, &layer.bias, op)?
+                }
+            };
             if let Some(step) = &self.vars[i].output_step {
                 x = x.apply_op2(step, FakeQuantise { levels })?;
             }
@@ -193,19 +362,38 @@ impl Model {
         Ok(x)
     }
 
-    /// Gradients of `loss` by biases, output steps and the step's weights:
-    /// per block `[weight, bias, output step]`.
-    pub(super) fn shard_gradients(&self, leaves: &Leaves, loss: &Tensor) -> Result<Vec<Vec<f32>>> {
+    /// Gradients of `loss` by what one pass drew: per block `[weight, bias,
+    /// output step, deviations of weight and bias]`, as far as it has them.
+    pub(super) fn shard_gradients(&self, drawn: &[Drawn], loss: &Tensor) -> Result<Vec<Vec<f32>>> {
         let store = loss.backward()?;
+        let of = |var: &Var| match store.get(var) {
+            Some(g) => g.flatten_all()?.to_vec1::<f32>(),
+            None => Ok(vec![0f32; var.elem_count()]),
+        };
         let mut all = Vec::new();
-        for (leaf, v) in leaves.weights.iter().zip(&self.vars) {
-            let vars = [Some(leaf), Some(&v.bias), v.output_step.as_ref()];
-            for var in vars.into_iter().flatten() {
-                all.push(match store.get(var) {
-                    Some(g) => g.flatten_all()?.to_vec1::<f32>()?,
-                    None => vec![0f32; var.elem_count()],
-                });
+        for (layer, v) in drawn.iter().zip(&self.vars) {
+            let (mut weight, mut bias) = (of(&layer.weight)?, of(&layer.bias)?);
+            let deviations = match &layer.how {
+                How::Fixed => {
+                    let zeros = |g: &[f32]| vec![0f32; g.len()];
+                    v.deviation.as_ref().map(|_| [zeros(&weight), zeros(&bias)])
+                }
+                How::Weights(noise, bias_noise) => {
+                    let slopes = |g: &[f32], noise: &[f32]| -> Vec<f32> {
+                        g.iter().zip(noise).map(|(g, e)| g * e).collect()
+                    };
+                    Some([slopes(&weight, noise), slopes(&bias, bias_noise)])
+                }
+                How::Local => {
+                    let (w, b) = (weight.len() / 2, bias.len() / 2);
+                    Some([weight.split_off(w), bias.split_off(b)])
+                }
+            };
+            all.extend([weight, bias]);
+            if let Some(step) = &v.output_step {
+                all.push(of(step)?);
             }
+            all.extend(deviations.into_iter().flatten());
         }
         Ok(all)
     }
@@ -235,6 +423,13 @@ impl Model {
             }
             if v.output_step.is_some() {
                 all.push(next());
+            }
+            if let Some(deviation) = &v.deviation {
+                // dσ/d ln σ = σ; the rounding counts as the identity.
+                for log in [&deviation.weight, &deviation.bias] {
+                    let slopes = next().into_iter().zip(deviations(log)?);
+                    all.push(slopes.map(|(g, d)| g * d).collect());
+                }
             }
         }
         Ok(all)

@@ -1,6 +1,6 @@
 //! What a training run depends on.
 
-use super::{Augment, Topology, TrainError};
+use super::{Augment, Bayes, Topology, TrainError};
 use crate::network::Feature;
 
 /// Everything that decides the outcome of a run, besides the images.
@@ -34,6 +34,11 @@ pub struct TrainOptions {
     pub activation_bits: u32,
     /// Distortion of the training images.
     pub augment: Augment,
+    /// Longest gradient of a step; a longer one is scaled down to it.
+    pub clip: Option<f32>,
+    /// A Bayesian network, and how its posterior is trained. Its prior takes
+    /// the place of the weight decay.
+    pub bayes: Option<Bayes>,
 }
 
 impl TrainOptions {
@@ -54,6 +59,8 @@ impl TrainOptions {
             weight_bits: 8,
             activation_bits: 8,
             augment: Augment::default(),
+            clip: None,
+            bayes: None,
         }
     }
 
@@ -94,7 +101,14 @@ impl TrainOptions {
                 self.decay
             ));
         }
-        Ok(())
+        if let Some(clip) = self.clip
+            && !(clip.is_finite() && clip > 0.0)
+        {
+            return wrong(format!(
+                "gradients clipped at {clip}; choose a positive number"
+            ));
+        }
+        self.bayes.map_or(Ok(()), |bayes| bayes.check())
     }
 }
 
@@ -118,5 +132,6 @@ mod tests {
         assert!(refused(|o| o.rate = f32::NAN).contains("float epochs"));
         assert!(refused(|o| o.qat_rate = 0.0).contains("quantised epochs"));
         assert!(refused(|o| o.decay = 1.0).contains("decay"));
+        assert!(refused(|o| o.clip = Some(0.0)).contains("clipped"));
     }
 }

@@ -7,7 +7,7 @@ use super::{
     ops::Levels,
     *,
 };
-use crate::dataset::Images;
+use crate::{dataset::Images, network::Network};
 
 /// Images of 8x8 in three classes: a bright row, a bright column, a diagonal,
 /// at places that vary.
@@ -95,13 +95,20 @@ fn run(options: &TrainOptions, from: Option<&Checkpoint>) -> Result<Trained, Tra
     train(options, &examples, &validation, from, &mut Seen::default())
 }
 
+fn fixed(trained: &Trained) -> Network {
+    match trained.network() {
+        AnyNetwork::Fixed(network) => network.clone(),
+        AnyNetwork::Bayesian(_) => panic!("a Bayesian network"),
+    }
+}
+
 #[test]
 fn a_small_network_learns_and_keeps_what_it_learnt_as_integers() {
     let (examples, validation) = images(300).split(60).unwrap();
     let mut seen = Seen::default();
     let trained = train(&options(), &examples, &validation, None, &mut seen).unwrap();
     assert_eq!((seen.epochs, seen.steps, seen.checkpoints), (8, 80, 1));
-    let accuracy = trained.accuracy(&validation).unwrap();
+    let accuracy = trained.accuracy(&validation, &SAMPLES).unwrap()[0];
     assert!(accuracy.float > 0.9, "{accuracy:?}");
     assert!(accuracy.integer > 0.9, "{accuracy:?}");
 }
@@ -127,8 +134,17 @@ fn the_exported_network_is_the_simulated_one() {
         let input = batch(&examples, &places, None).unwrap();
         model.quantise(&input).unwrap();
         let network =
-            export::export(&model, "small", &["a", "b", "c"].map(String::from), &[]).unwrap();
-        let logits = model.forward(&model.leaves().unwrap(), &input).unwrap();
+            export::export(&model, "small", &["a", "b", "c"].map(String::from), &[], 0).unwrap();
+        let AnyNetwork::Fixed(network) = network else {
+            panic!("drawn")
+        };
+        let logits = model
+            .forward(
+                &model.draw(&model.leaves().unwrap(), None, false).unwrap(),
+                &input,
+                None,
+            )
+            .unwrap();
         let logits: Vec<f32> = flat(&logits);
         let scale = network.profile().logit_scale;
         // One level of the last activation times the largest weight: what a
@@ -152,6 +168,99 @@ fn the_exported_network_is_the_simulated_one() {
     }
 }
 
+#[test]
+fn a_network_of_squares_learns_and_exports() {
+    let squares = |layer: &Layer| match layer {
+        Layer::Relu => Layer::Square,
+        other => *other,
+    };
+    let mut options = TrainOptions {
+        rate: 3e-3,
+        clip: Some(1.0),
+        ..options()
+    };
+    options.topology.layers = options.topology.layers.iter().map(squares).collect();
+    let (_, validation) = images(300).split(60).unwrap();
+    let trained = run(&options, None).unwrap();
+    let accuracy = trained.accuracy(&validation, &SAMPLES).unwrap()[0];
+    assert!(accuracy.integer > 0.9, "{accuracy:?}");
+    let apart = (accuracy.integer - accuracy.simulated).abs();
+    assert!(apart < 0.04, "{accuracy:?}");
+}
+
+fn bayesian() -> TrainOptions {
+    TrainOptions {
+        // Of few images, the divergence would have its way.
+        bayes: Some(Bayes {
+            kl_weight: 1e-3,
+            ..Bayes::default()
+        }),
+        ..options()
+    }
+}
+
+#[test]
+fn a_bayesian_network_learns_and_exports_its_deviations() {
+    let (_, validation) = images(300).split(60).unwrap();
+    let trained = run(&bayesian(), None).unwrap();
+    let epochs = trained.epochs();
+    assert!(epochs.iter().all(|e| e.divergence.is_some_and(|d| d > 0.0)));
+    let accuracies = trained.accuracy(&validation, &SAMPLES).unwrap();
+    assert_eq!(accuracies.len(), SAMPLES.len());
+    for accuracy in &accuracies {
+        assert!(accuracy.float > 0.85, "{accuracy:?}");
+        assert!(accuracy.integer > 0.85, "{accuracy:?}");
+    }
+    let AnyNetwork::Bayesian(network) = trained.network() else {
+        panic!("fixed weights");
+    };
+    let posterior = network.profile().posterior.unwrap();
+    assert_eq!(posterior.truncation, Bayes::default().truncation);
+    // Deviations in steps of the weights, as the simulation rounds them.
+    for (deviations, v) in network.deviations().iter().zip(&trained.quantised.vars) {
+        let logs = &v.deviation.as_ref().unwrap().weight;
+        let floats = bayes::deviations(logs).unwrap();
+        let steps = v.weight_step.as_ref().unwrap().to_vec1::<f32>().unwrap();
+        let rows = floats.len() / steps.len();
+        for (i, (float, integer)) in floats.iter().zip(&deviations.weights).enumerate() {
+            let step = steps[i / rows].exp();
+            assert!((float / step - *integer as f32).abs() <= 0.51);
+        }
+        assert!(deviations.weights.iter().any(|d| *d > 0));
+    }
+}
+
+#[test]
+fn a_bayesian_network_is_trained_on_as_one() {
+    let first = run(&bayesian(), None).unwrap();
+    let checkpoint = first.checkpoint().unwrap();
+    let none = |bayes| TrainOptions {
+        epochs: 0,
+        qat_epochs: 0,
+        bayes,
+        ..options()
+    };
+    let again = run(&none(Some(Bayes::default())), Some(&checkpoint)).unwrap();
+    assert_eq!(first.network(), again.network());
+    let error = run(&none(None), Some(&checkpoint)).unwrap_err().to_string();
+    assert!(error.contains("--bayesian"), "{error}");
+    // From the floats of an ordinary network it gets its first deviations.
+    let floats = run(&options(), None).unwrap().checkpoint().unwrap();
+    let begun = run(&none(Some(Bayes::default())), Some(&floats)).unwrap();
+    assert!(matches!(begun.network(), AnyNetwork::Bayesian(_)));
+}
+
+#[test]
+fn a_seed_gives_one_bayesian_network() {
+    let options = TrainOptions {
+        epochs: 1,
+        qat_epochs: 1,
+        ..bayesian()
+    };
+    let network = || run(&options, None).unwrap().network().clone();
+    assert_eq!(network(), network());
+}
+
 fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -169,7 +278,7 @@ fn a_seed_gives_one_network() {
             seed,
             ..options.clone()
         };
-        run(&options, None).unwrap().network().clone()
+        fixed(&run(&options, None).unwrap())
     };
     assert_eq!(network(1), network(1));
     assert_ne!(network(1), network(2));
@@ -192,7 +301,8 @@ fn a_checkpoint_gives_the_same_export_without_training() {
         ..again
     };
     let third = run(&fewer, Some(&checkpoint)).unwrap();
-    let weights = third.network().layers().iter().flat_map(|l| &l.weights);
+    let third = fixed(&third);
+    let weights = third.layers().iter().flat_map(|l| &l.weights);
     assert!(weights.map(|w| w.abs()).max() <= Some(7));
 }
 
@@ -284,14 +394,39 @@ fn the_card_states_command_accuracy_and_slot_bits() {
         data: vec![("train-labels".into(), "00ff".into())],
         two_classes: vec![],
         train_images: 240,
-        validation: trained.accuracy(&validation).unwrap(),
-        test: None,
+        validation: trained.accuracy(&validation, &SAMPLES).unwrap(),
+        training: Vec::new(),
+        test: Vec::new(),
     };
     let text = card.to_string();
     assert!(text.contains("pdnn train --seed 1") && text.contains("`00ff`"));
     assert!(text.contains("The test images were not looked at"));
     let bits = trained.network().profile().stages[0].range.slot_bits();
     assert!(text.contains(&format!("| {bits} | relu, sum_pool, requantise |")));
-    card.test = Some(card.validation);
+    card.test = card.validation.clone();
     assert!(card.to_string().contains("looked at once"));
+}
+
+#[test]
+fn the_card_of_a_bayesian_network_states_prior_draws_and_deviations() {
+    let options = bayesian();
+    let trained = run(&options, None).unwrap();
+    let (_, validation) = images(300).split(60).unwrap();
+    let card = Card {
+        trained: &trained,
+        options: &options,
+        command: "pdnn train --bayesian".into(),
+        data_set: "own".into(),
+        data: vec![("val-images".into(), "00ff".into())],
+        train_images: 240,
+        validation: trained.accuracy(&validation, &SAMPLES).unwrap(),
+        training: Vec::new(),
+        two_classes: Vec::new(),
+        test: Vec::new(),
+    };
+    let text = card.to_string();
+    assert!(text.contains("| validation (60), 4 draws |"), "{text}");
+    assert!(text.contains("N(0, 0.05²), KL weight 0.001"), "{text}");
+    assert!(text.contains("mean σ, largest, zeros"), "{text}");
+    assert!(text.contains("60 others for validation"), "{text}");
 }

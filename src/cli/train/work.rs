@@ -16,16 +16,17 @@ use crate::{
     },
     dataset::{data_dir, has_idx_pair, test_prefix},
     file::{
-        Mode, Overwrite,
+        AnyNetwork, Mode, Overwrite,
         atomic::check_writable,
         checkpoint::Checkpoint,
         container::hex,
         folder::{MODEL_FILE, PROFILE_FILE},
-        input, save_network, write_atomic,
+        input, save_bayesian, save_network, write_atomic,
     },
+    network::Network,
     train::{
-        Accuracy, Augment, Card, EpochRecord, Examples, Phase, Progress, Topology, TrainOptions,
-        Trained, load_examples, train,
+        Accuracy, Augment, Bayes, Card, EpochRecord, Examples, Phase, Progress, SAMPLES, Topology,
+        TrainOptions, Trained, load_examples, train,
     },
 };
 
@@ -39,6 +40,9 @@ const CARD_FILE: &str = "README.md";
 
 /// What a run writes into its folder.
 const FILES: [&str; 3] = [PROFILE_FILE, MODEL_FILE, CARD_FILE];
+
+/// Draws of a query that does not ask for another number.
+const DRAWS: usize = 4;
 
 /// Channels, height and width of MNIST's images.
 const MNIST: (usize, usize, usize) = (1, 28, 28);
@@ -110,9 +114,16 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         checkpoint: args.checkpoint.as_deref(),
     };
     let trained = train(&options, &examples, &validation, from.as_ref(), &mut log).explain()?;
-    let on_validation = trained.accuracy(&validation).explain()?;
-    let on_test = test.as_ref().map(|test| trained.accuracy(test));
-    let on_test = on_test.transpose().explain()?;
+    let on_training = match args.training {
+        // As many draws as a query has by default: there are many images.
+        true => trained.accuracy(&examples, &[DRAWS]).explain()?,
+        false => Vec::new(),
+    };
+    let on_validation = trained.accuracy(&validation, &SAMPLES).explain()?;
+    let on_test = match &test {
+        Some(test) => trained.accuracy(test, &SAMPLES).explain()?,
+        None => Vec::new(),
+    };
     let card = Card {
         trained: &trained,
         options: &options,
@@ -127,11 +138,12 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         },
         two_classes: [("validation", Some(&validation)), ("test", test.as_ref())]
             .into_iter()
-            .filter_map(|(set, examples)| two_classes(trained.network(), set, examples?))
+            .filter_map(|(set, examples)| two_classes(fixed(trained.network())?, set, examples?))
             .collect(),
         train_images: examples.len(),
-        validation: on_validation,
-        test: on_test,
+        training: on_training.clone(),
+        validation: on_validation.clone(),
+        test: on_test.clone(),
     };
     let files = folder.fill(&trained, &card)?;
     // Last: the network is on disk, whatever becomes of its checkpoint.
@@ -139,37 +151,67 @@ pub(super) fn run(args: Args, console: &Console) -> CliResult {
         let checkpoint = trained.checkpoint().explain()?;
         write_checkpoint(path, &checkpoint).map_err(|error| network_kept(error, &folder.path))?;
     }
-    let network = trained.network();
+    let profile = trained.network().profile();
     let value = json!({
-        "network": network.profile().name,
-        "fingerprint": hex(&network.profile().fingerprint()),
+        "network": profile.name,
+        "fingerprint": hex(&profile.fingerprint()),
         "seed": options.seed,
         "weight_bits": options.weight_bits,
         "activation_bits": options.activation_bits,
-        "validation": on_validation,
-        "test": on_test,
-        "slot_bits": network.profile().stages.iter().map(|s| s.range.slot_bits())
+        "training": usual(&on_training),
+        "validation": usual(&on_validation),
+        "test": usual(&on_test),
+        "by_samples": options.bayes.map(|_| json!({
+            "validation": on_validation,
+            "test": on_test,
+        })),
+        "slot_bits": profile.stages.iter().map(|s| s.range.slot_bits())
             .collect::<Vec<_>>(),
         "epochs": trained.epochs(),
         "seconds": start.elapsed().as_secs_f64(),
         "written": files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>(),
     });
-    console.result(&value, || text(&on_validation, on_test.as_ref(), &files))
+    let measured = [
+        ("training", on_training),
+        ("validation", on_validation),
+        ("test", on_test),
+    ];
+    console.result(&value, || text(&measured, &files))
+}
+
+/// The network whose answers are counted by class: one of fixed weights.
+fn fixed(network: &AnyNetwork) -> Option<&Network> {
+    match network {
+        AnyNetwork::Fixed(network) => Some(network),
+        AnyNetwork::Bayesian(_) => None,
+    }
+}
+
+/// The accuracy with as many draws as a query has by default, or the only one.
+fn usual(measured: &[Accuracy]) -> Option<&Accuracy> {
+    let fits = |a: &&Accuracy| a.samples.is_none_or(|samples| samples == DRAWS);
+    measured.iter().find(fits)
 }
 
 /// The result for people.
-fn text(validation: &Accuracy, test: Option<&Accuracy>, files: &[PathBuf]) -> String {
+fn text(measured: &[(&str, Vec<Accuracy>)], files: &[PathBuf]) -> String {
     let line = |name: &str, a: &Accuracy| {
+        let draws = match a.samples {
+            Some(samples) => format!("{samples} draws   "),
+            None => String::new(),
+        };
         format!(
-            "{name:<11} {:>6} images   float {:.2} %   simulated {:.2} %   integer {:.2} %",
+            "{name:<11} {:>6} images   {draws}float {:.2} %   simulated {:.2} %   integer {:.2} %",
             a.images,
             100.0 * a.float,
             100.0 * a.simulated,
             100.0 * a.integer
         )
     };
-    let mut lines = vec![line("validation", validation)];
-    lines.extend(test.map(|test| line("test", test)));
+    let rows = measured.iter();
+    let mut lines: Vec<String> = rows
+        .flat_map(|(name, all)| all.iter().map(|a| line(name, a)))
+        .collect();
     lines.extend(files.iter().map(|file| file.display().to_string()));
     lines.join("\n")
 }
@@ -230,6 +272,12 @@ fn options(
             true => Augment::none(),
             false => Augment::default(),
         },
+        clip: args.clip,
+        bayes: args.bayesian.then_some(Bayes {
+            kl_weight: args.kl_weight,
+            prior: args.prior,
+            truncation: args.truncation,
+        }),
     };
     options.check().explain()?;
     if options.epochs == 0 && args.from.is_none() {
@@ -292,6 +340,25 @@ fn command(args: &Args, options: &TrainOptions) -> String {
         options.decay != usual.decay,
         format!(" --decay {}", options.decay),
     );
+    if let Some(clip) = options.clip {
+        add(true, format!(" --clip {clip}"));
+    }
+    if let Some(bayes) = options.bayes {
+        let usual = Bayes::default();
+        add(true, " --bayesian".to_string());
+        add(
+            bayes.kl_weight != usual.kl_weight,
+            format!(" --kl-weight {}", bayes.kl_weight),
+        );
+        add(
+            bayes.prior != usual.prior,
+            format!(" --prior {}", bayes.prior),
+        );
+        add(
+            bayes.truncation != usual.truncation,
+            format!(" --truncation {}", bayes.truncation),
+        );
+    }
     add(args.no_augment, " --no-augment".to_string());
     if let Some(count) = args.validation {
         add(true, format!(" --validation {count}"));
@@ -299,6 +366,7 @@ fn command(args: &Args, options: &TrainOptions) -> String {
     if let Some(from) = &args.from {
         add(true, format!(" --from {}", from.display()));
     }
+    add(args.training, " --training".to_string());
     add(args.test, " --test".to_string());
     line
 }
@@ -379,7 +447,11 @@ impl Folder {
 
     /// Writes network and card; the paths written.
     fn fill(&self, trained: &Trained, card: &Card) -> CliResult<Vec<PathBuf>> {
-        save_network(&self.path, trained.network(), Overwrite::Yes).explain()?;
+        match trained.network() {
+            AnyNetwork::Fixed(network) => save_network(&self.path, network, Overwrite::Yes),
+            AnyNetwork::Bayesian(network) => save_bayesian(&self.path, network, Overwrite::Yes),
+        }
+        .explain()?;
         let path = self.path.join(CARD_FILE);
         write_atomic(
             &path,
@@ -429,11 +501,14 @@ impl Progress for Log<'_> {
     fn epoch(&mut self, record: &EpochRecord) {
         self.bar = None;
         self.console.note(&format!(
-            "{} epoch {}/{}: loss {:.4}, training {:.2} %, validation {:.2} %, {:.1} s",
+            "{} epoch {}/{}: loss {:.4}{}, training {:.2} %, validation {:.2} %, {:.1} s",
             record.phase,
             record.epoch,
             self.epochs,
             record.loss,
+            record
+                .divergence
+                .map_or(String::new(), |nats| format!(", KL {nats:.0}")),
             100.0 * record.train_accuracy,
             100.0 * record.validation_accuracy,
             record.seconds
@@ -501,6 +576,34 @@ mod tests {
         let line = command(&args, &options(&args, MNIST, None).unwrap());
         assert!(line.contains("--seed 7 --epochs 50"), "{line}");
         assert!(line.ends_with("--batch 64 --test"), "{line}");
+    }
+
+    #[test]
+    fn the_command_of_a_bayesian_network_names_its_posterior() {
+        let line = [
+            "--bayesian",
+            "--prior",
+            "0.2",
+            "--clip",
+            "1",
+            "--labels",
+            "a,b",
+        ];
+        let args = args(&line);
+        let options = options(&args, MNIST, None).unwrap();
+        assert_eq!(options.labels, ["a", "b"]);
+        assert_eq!(options.topology.classes(), 2);
+        let line = command(&args, &options);
+        assert!(
+            line.ends_with("--labels a,b --clip 1 --bayesian --prior 0.2"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn options_of_the_posterior_need_a_bayesian_network() {
+        let line = ["train", "--out", "o", "--kl-weight", "1"];
+        assert!(Wrapped::try_parse_from(line).is_err());
     }
 
     #[test]

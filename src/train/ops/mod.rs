@@ -14,6 +14,7 @@ mod activation;
 mod layer;
 mod linear;
 mod loss;
+mod noisy;
 mod quantise;
 mod steps;
 
@@ -21,6 +22,7 @@ pub(super) use activation::{Pool, PoolKind, Step};
 pub(super) use layer::LinearLayer;
 pub(super) use linear::Window;
 pub(super) use loss::CrossEntropy;
+pub(super) use noisy::NoisyLayer;
 pub(super) use quantise::{FakeQuantise, Levels};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};

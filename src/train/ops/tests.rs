@@ -4,6 +4,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::*;
+use crate::train::noise::normals;
 
 fn random(rng: &mut ChaCha8Rng, shape: &[usize]) -> Var {
     let values: Vec<f32> = (0..shape.iter().product())
@@ -68,6 +69,68 @@ fn convolutions_have_the_gradient_of_their_differences() {
             v[0].apply_op3(&v[1], &v[2], LinearLayer::new(window, Vec::new()))
         });
     }
+}
+
+#[test]
+fn noisy_layers_have_the_gradient_of_their_differences() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for (kernel, padding, positions) in [((3, 3), 1, 12), ((4, 3), 0, 1)] {
+        let vars = [
+            random(&mut rng, &[2, 3, 4, 3]),
+            random(&mut rng, &[10, 2, kernel.0, kernel.1]),
+            random(&mut rng, &[10]),
+        ];
+        // Deviations away from 0, where the root has a kink.
+        for var in &vars[1..] {
+            let apart = (var.as_tensor().detach().abs().unwrap() + 0.5).unwrap();
+            var.set(&apart).unwrap();
+        }
+        let noise = random(&mut rng, &[5 * 3 * positions])
+            .to_vec1::<f32>()
+            .unwrap();
+        let window = Window {
+            kernel,
+            stride: 1,
+            padding,
+        };
+        check(&vars, |v| {
+            let layer = NoisyLayer::new(window, vec![Step::Square], noise.clone());
+            (v[0].apply_op3(&v[1], &v[2], layer)? * 0.01)?.contiguous()
+        });
+    }
+}
+
+#[test]
+fn a_noisy_layer_has_the_mean_and_variance_of_drawn_weights() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let tensor =
+        |values: Vec<f32>, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    let window = Window {
+        kernel: (1, 1),
+        stride: 1,
+        padding: 0,
+    };
+    // Two inputs of one image: 3·N(1, 0.5²) − 2·N(4, 0.25²) + N(5, 2²).
+    let x = tensor(vec![3.0, -2.0], &[2, 1, 1, 1]);
+    let w = tensor(vec![1.0, 4.0, 0.5, 0.25], &[2, 2, 1, 1]);
+    let b = tensor(vec![5.0, 2.0], &[2]);
+    let count = 4000;
+    let draws: Vec<f64> = normals(&mut rng, count)
+        .into_iter()
+        .map(|e| {
+            let layer = NoisyLayer::new(window, Vec::new(), vec![e]);
+            let y = x.apply_op3(&w, &b, layer).unwrap().flatten_all().unwrap();
+            f64::from(y.to_vec1::<f32>().unwrap()[0])
+        })
+        .collect();
+    let mean = draws.iter().sum::<f64>() / count as f64;
+    let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / count as f64;
+    // 9/4 + 4/16 + 4 = 6.5; four standard errors.
+    assert!(mean.abs() < 4.0 * (6.5f64 / count as f64).sqrt(), "{mean}");
+    assert!(
+        (variance - 6.5).abs() < 4.0 * 6.5 * (2.0 / count as f64).sqrt(),
+        "{variance}"
+    );
 }
 
 #[test]
