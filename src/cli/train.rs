@@ -65,8 +65,9 @@ pub(crate) struct Args {
 
     /// The network: lenet5 (ReLU, then average pooling), lenet5-square (x² for ReLU),
     /// lenet5-pool-first (pooling, then ReLU), lenet5-strided (6x6 kernels at stride 2, no
-    /// pooling), lenet5-max (max pooling); mlp:32,16 (dense hidden layers of these sizes),
-    /// logistic (none) [default: lenet5; mlp:16 for a table].
+    /// pooling), lenet5-narrow (the same with few activations), lenet5-max (max pooling);
+    /// mlp:32,16 (dense hidden layers of these sizes), logistic (none) [default: lenet5; mlp:16
+    /// for a table].
     #[arg(long, value_name = "NAME")]
     topology: Option<String>,
 

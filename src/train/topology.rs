@@ -53,11 +53,15 @@ pub struct Topology {
 }
 
 /// The names that [`Topology::named`] knows, each with what sets it apart.
-pub const TOPOLOGIES: [(&str, &str); 5] = [
+pub const TOPOLOGIES: [(&str, &str); 6] = [
     ("lenet5", "ReLU, then average pooling"),
     ("lenet5-square", "x² in place of ReLU, then average pooling"),
     ("lenet5-pool-first", "average pooling, then ReLU"),
     ("lenet5-strided", "6x6 kernels at stride 2, no pooling"),
+    (
+        "lenet5-narrow",
+        "6x6 kernels at stride 2, no padding, few activations",
+    ),
     ("lenet5-max", "ReLU, then max pooling"),
 ];
 
@@ -87,7 +91,7 @@ impl Topology {
             "lenet5-square" => [&[Layer::Square][..], &pool].concat(),
             "lenet5" => [&[Layer::Relu][..], &pool].concat(),
             "lenet5-pool-first" => [&pool[..], &[Layer::Relu]].concat(),
-            "lenet5-strided" => vec![Layer::Relu],
+            "lenet5-strided" | "lenet5-narrow" => vec![Layer::Relu],
             "lenet5-max" => vec![Layer::Relu, Layer::MaxPool { size: 2 }],
             _ => {
                 let known: Vec<&str> = TOPOLOGIES.iter().map(|(name, _)| *name).collect();
@@ -98,7 +102,7 @@ impl Topology {
             }
         };
         let (kernel, stride) = match name {
-            "lenet5-strided" => (6, 2),
+            "lenet5-strided" | "lenet5-narrow" => (6, 2),
             _ => (5, 1),
         };
         let conv = |outputs, padding| Layer::Conv {
@@ -107,11 +111,21 @@ impl Topology {
             stride,
             padding,
         };
-        let mut layers = vec![conv(6, 2)];
-        layers.extend(&then);
-        layers.push(conv(16, 0));
-        layers.extend(&then);
-        for outputs in [120, 84] {
+        // An encrypted prediction costs above all its activations: each is
+        // decrypted, re-randomised and encrypted anew, for as long as a
+        // thousand products take. So the narrow one has few channels where
+        // there are many positions, no padding (MNIST's digits keep 4 pixels
+        // from the edge) and one hidden dense layer.
+        let (convs, denses) = match name {
+            "lenet5-narrow" => ([conv(4, 0), conv(20, 0)], &[84][..]),
+            _ => ([conv(6, 2), conv(16, 0)], &[120, 84][..]),
+        };
+        let mut layers = Vec::new();
+        for conv in convs {
+            layers.push(conv);
+            layers.extend(&then);
+        }
+        for &outputs in denses {
             layers.extend([Layer::Dense { outputs }, activation]);
         }
         Topology::finish(name, input, layers, classes)
@@ -321,8 +335,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_named_topology_ends_in_ten_logits_after_400_features() {
-        for (name, _) in TOPOLOGIES {
+    fn every_wide_lenet5_ends_in_ten_logits_after_400_features() {
+        let wide = |name: &&str| *name != "lenet5-narrow";
+        for name in TOPOLOGIES.iter().map(|(name, _)| *name).filter(wide) {
             let topology = Topology::named(name, (1, 28, 28), 10).unwrap();
             assert_eq!(topology.classes(), 10);
             let blocks = topology.blocks().unwrap();
@@ -333,6 +348,17 @@ mod tests {
             assert_eq!(blocks[2].weight_shape(), [120, 16, 5, 5]);
             assert_eq!(blocks[4].output, (10, 1, 1));
         }
+    }
+
+    #[test]
+    fn the_narrow_lenet5_has_990_activations() {
+        let topology = Topology::named("lenet5-narrow", (1, 28, 28), 10).unwrap();
+        let blocks = topology.blocks().unwrap();
+        let of = |b: &Block| b.output.0 * b.output.1 * b.output.2;
+        assert_eq!(
+            blocks.iter().map(of).collect::<Vec<_>>(),
+            [576, 320, 84, 10]
+        );
     }
 
     #[test]
