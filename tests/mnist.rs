@@ -1,24 +1,35 @@
-//! The committed LeNet-5 on real images, at real key sizes: encrypted and clear
+//! The committed LeNet-5s on real images, at real key sizes: encrypted and clear
 //! logits are the same, and the counts are those that the README states.
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{classify::classify, optional_data};
 use pdnn::{
     dataset::{Dataset, Selection, load_idx_pair},
-    encrypted::layout::{Packing, StageLayout},
+    encrypted::layout::Packing,
     file::load_network,
-    network::{Network, Range, argmax},
+    network::{Network, argmax},
     paillier::SecretKey,
     protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Server, traffic},
 };
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 
-fn lenet5() -> Network {
-    load_network(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lenet5"))
-        .expect("the committed model")
+/// The committed networks for MNIST.
+const NETWORKS: [&str; 2] = ["lenet5", "lenet5-fast"];
+
+fn folder(name: &str) -> PathBuf {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    models.join(name)
+}
+
+fn network(name: &str) -> Network {
+    load_network(&folder(name)).expect("the committed model")
+}
+
+fn card(name: &str) -> String {
+    std::fs::read_to_string(folder(name).join("README.md")).expect("a card")
 }
 
 fn test_images(test: &str) -> Option<Dataset> {
@@ -34,6 +45,17 @@ fn values(data: &Dataset) -> Vec<Vec<i64>> {
 }
 
 fn check(test: &str, bits: u32, first: usize, count: usize, layout: LayoutChoice) {
+    check_network("lenet5", test, bits, first, count, layout);
+}
+
+fn check_network(
+    name: &str,
+    test: &str,
+    bits: u32,
+    first: usize,
+    count: usize,
+    layout: LayoutChoice,
+) {
     let Some(data) = test_images(test) else {
         return;
     };
@@ -41,7 +63,7 @@ fn check(test: &str, bits: u32, first: usize, count: usize, layout: LayoutChoice
         .parse()
         .expect("a range");
     let images = values(&data.select(selection).expect("10,000 images"));
-    let network = lenet5();
+    let network = network(name);
     let mut rng = ChaCha20Rng::seed_from_u64(u64::from(bits));
     let key = SecretKey::generate(bits, &mut rng).expect("a key");
     let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
@@ -78,21 +100,39 @@ fn a_batch_with_a_slot_an_image() {
 }
 
 #[test]
+fn one_digit_with_the_fast_network() {
+    let test = "one_digit_with_the_fast_network";
+    check_network("lenet5-fast", test, 2048, 4, 1, LayoutChoice::Latency);
+}
+
+#[test]
+fn a_batch_with_the_fast_network() {
+    let test = "a_batch_with_the_fast_network";
+    let layout = LayoutChoice::Throughput;
+    check_network("lenet5-fast", test, 2048, 200, 20, layout);
+}
+
+/// How many of the predictions are the label.
+fn right(classes: impl IntoIterator<Item = usize>, data: &Dataset) -> usize {
+    let labels = data.labels.as_ref().expect("labels");
+    let both = classes.into_iter().zip(labels);
+    both.filter(|(class, label)| *class == usize::from(**label))
+        .count()
+}
+
+#[test]
 fn integer_accuracy_on_the_test_set_is_at_least_99_4_percent() {
     let Some(data) = test_images("integer_accuracy_on_the_test_set") else {
         return;
     };
-    let labels = data.labels.as_ref().expect("labels");
-    let logits = lenet5().forward_all(&values(&data));
-    let correct = logits
-        .iter()
-        .zip(labels)
-        .filter(|(logits, label)| argmax(logits) == usize::from(**label))
-        .count();
-    assert!(correct >= 9940, "{correct} of 10,000");
-    let stated = format!("**{:.2} %** |", correct as f64 / 100.0);
-    let card = include_str!("../models/lenet5/README.md");
-    assert!(card.contains(&stated), "the card does not state {stated}");
+    for name in NETWORKS {
+        let logits = network(name).forward_all(&values(&data));
+        let correct = right(logits.iter().map(|logits| argmax(logits)), &data);
+        assert!(correct >= 9940, "{name}: {correct} of 10,000");
+        let stated = format!("**{:.2} %** |", correct as f64 / 100.0);
+        let card = card(name);
+        assert!(card.contains(&stated), "{name}: no {stated} in the card");
+    }
 }
 
 #[cfg(feature = "train")]
@@ -103,26 +143,23 @@ fn float_accuracy_on_the_test_set_is_what_the_card_states() {
     let Some(data) = test_images("float_accuracy_on_the_test_set") else {
         return;
     };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lenet5/checkpoint.safetensors");
-    let file = std::fs::File::open(path).expect("the committed checkpoint");
-    let checkpoint = Checkpoint::read(file).expect("a checkpoint");
-    let network = FloatNetwork::restore(&checkpoint).expect("of a known topology");
-    let labels = data.labels.as_ref().expect("labels");
-    let classes = network.classify(&values(&data)).expect("28x28");
-    let correct = classes
-        .iter()
-        .zip(labels)
-        .filter(|((class, _), label)| *class == usize::from(**label))
-        .count();
-    let stated = format!("| test (10000) | {:.2} % |", correct as f64 / 100.0);
-    let card = include_str!("../models/lenet5/README.md");
-    assert!(card.contains(&stated), "the card does not state {stated}");
+    for name in NETWORKS {
+        let path = folder(name).join("checkpoint.safetensors");
+        let file = std::fs::File::open(path).expect("the committed checkpoint");
+        let checkpoint = Checkpoint::read(file).expect("a checkpoint");
+        let network = FloatNetwork::restore(&checkpoint).expect("of a known topology");
+        let classes = network.classify(&values(&data)).expect("28x28");
+        let correct = right(classes.iter().map(|(class, _)| *class), &data);
+        let stated = format!("| test (10000) | {:.2} % |", correct as f64 / 100.0);
+        let card = card(name);
+        assert!(card.contains(&stated), "{name}: no {stated} in the card");
+    }
 }
 
 /// The counts of one image that the README states, from the layouts alone.
 #[test]
 fn one_image_sends_as_many_ciphertexts_as_the_readme_states() {
-    let network = lenet5();
+    let network = network("lenet5");
     let readme = include_str!("../README.md");
     for bits in [2048, 3072, 4096] {
         let stages = traffic(network.profile(), bits, 1, 1, Packing::Latency).expect("slots");
@@ -133,30 +170,81 @@ fn one_image_sends_as_many_ciphertexts_as_the_readme_states() {
     }
 }
 
-/// The products that the plans of one image at 2048 bits take, layer by layer:
-/// they follow from the weights and change only if the plans do.
-#[test]
-fn one_image_takes_as_many_products_as_it_did() {
-    let server = Server::new(lenet5());
-    let found: Vec<(u64, u64, u64)> = server
-        .layers()
+/// Method, products and squarings of every layer at 2048 bits, one inversion a
+/// layer: they follow from the weights and change only if the plans do.
+fn check_work(name: &str, packing: Packing, images: usize, expected: &[(&str, u64, u64)]) {
+    let server = Server::new(network(name));
+    let work = server.work(2048, images, packing).expect("slots");
+    let found: Vec<(String, u64, u64)> = work
         .iter()
-        .map(|layer| {
-            let stage = layer.stage();
-            let inputs = Range::new(0, 255);
-            let packing = Packing::Latency;
-            let layout = StageLayout::new(&stage.linear, inputs, stage.range, 2048, 1, packing);
-            let layout = layout.expect("slots");
-            let counts = layer.plan(&layout, layout.groups()).counts;
-            (counts.products, counts.squarings, counts.inversions)
+        .map(|stage| {
+            assert_eq!(stage.counts.inversions, 1);
+            let method = stage.method.to_string();
+            (method, stage.counts.products, stage.counts.squarings)
         })
         .collect();
+    let expected = expected.iter().map(|&(m, p, s)| (m.to_string(), p, s));
+    assert_eq!(found, expected.collect::<Vec<_>>(), "{name}, {packing}");
+}
+
+#[test]
+fn one_image_takes_as_many_products_as_it_did() {
     let expected = [
-        (3451, 320, 1),
-        (8281, 480, 1),
-        (60100, 4051, 1),
-        (16349, 1976, 1),
-        (1866, 224, 1),
+        ("buckets, 4-bit digits", 3451, 320),
+        ("buckets", 8281, 480),
+        ("buckets", 60100, 4051),
+        ("tables", 16349, 1976),
+        ("buckets, 4-bit digits", 1866, 224),
     ];
-    assert_eq!(found, expected);
+    check_work("lenet5", Packing::Latency, 1, &expected);
+    let expected = [
+        ("tables", 551, 98),
+        ("buckets", 3574, 0),
+        ("buckets", 41364, 1785),
+        ("buckets", 9587, 1162),
+        ("buckets", 1042, 117),
+    ];
+    check_work("lenet5-fast", Packing::Latency, 1, &expected);
+}
+
+#[test]
+fn a_full_batch_takes_as_many_products_as_it_did() {
+    let expected = [
+        ("tables", 177008, 868),
+        ("tables", 314522, 1293),
+        ("buckets", 59982, 1337),
+        ("tables", 16266, 150),
+        ("buckets, 4-bit digits", 1857, 44),
+    ];
+    check_work("lenet5", Packing::Throughput, 88, &expected);
+    let expected = [
+        ("tables", 40547, 798),
+        ("buckets", 76606, 0),
+        ("buckets", 41245, 0),
+        ("buckets", 9504, 0),
+        ("buckets", 1033, 0),
+    ];
+    check_work("lenet5-fast", Packing::Throughput, 127, &expected);
+}
+
+/// The rows that the card of the fast network states, side by side.
+#[test]
+fn the_fast_networks_card_states_what_a_prediction_takes() {
+    let card = card("lenet5-fast");
+    for name in NETWORKS {
+        let server = Server::new(network(name));
+        let room = server.room(2048).expect("slots");
+        for (packing, images, what) in [
+            (Packing::Latency, 1, "one image".to_string()),
+            (Packing::Throughput, room, format!("full batch of {room}")),
+        ] {
+            let work = server.work(2048, images, packing).expect("slots");
+            let up: usize = work.iter().map(|stage| stage.traffic.inputs).sum();
+            let down: usize = work.iter().map(|stage| stage.traffic.outputs).sum();
+            let products: u64 = work.iter().map(|stage| stage.counts.products).sum();
+            let squarings: u64 = work.iter().map(|stage| stage.counts.squarings).sum();
+            let row = format!("| {name}, {what} | {up} | {down} | {products} | {squarings} |");
+            assert!(card.contains(&row), "the card lacks the row {row}");
+        }
+    }
 }

@@ -69,6 +69,32 @@ fn one_image_for_throughput() {
 }
 
 #[test]
+fn the_work_of_a_query_is_known_before_it() {
+    let mut parties = parties(7);
+    for (count, packing, layout) in [
+        (1, Packing::Latency, LayoutChoice::Latency),
+        (41, Packing::Latency, LayoutChoice::Latency),
+        (1, Packing::Throughput, LayoutChoice::Throughput),
+        (41, Packing::Throughput, LayoutChoice::Throughput),
+    ] {
+        let images = images(&parties.network, count, &mut parties.rng);
+        let (client, server, rng) = (&parties.client, &parties.server, &mut parties.rng);
+        let work = server.work(KEY_BITS, count, packing).expect("layouts");
+        let mut query = client.query(&images, layout, rng).expect("a query");
+        for stage in work {
+            let answer = server.answer(&query, rng).expect("an answer");
+            assert_eq!(stage.counts, answer.counts);
+            assert_eq!(stage.traffic.inputs, query.ciphertexts());
+            assert_eq!(stage.traffic.outputs, answer.reply.ciphertexts());
+            match client.receive(&answer.reply, rng).expect("the reply opens") {
+                Step::Next(next) => query = next,
+                Step::Done(_) => break,
+            }
+        }
+    }
+}
+
+#[test]
 fn a_few_images_for_latency() {
     check(3, LayoutChoice::Latency);
 }

@@ -2,6 +2,7 @@
 
 mod masked;
 mod model;
+mod work;
 
 use std::{
     collections::HashMap,
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     file::{
         container::{Container, Kind, hex},
+        folder::{AnyNetwork, load_any},
         key::{self, Key},
     },
     network::{Linear, Profile, Shape},
@@ -26,28 +28,54 @@ use crate::{
 use super::{
     console::Console,
     error::{CliResult, Explain, bail, one_line},
-    keys::scheme_name,
+    keys::{KeySize, scheme_name},
     messages,
 };
+use work::Work;
 
 const EXAMPLES: &str = "\
 Examples:
   pdnn inspect query.pdnn
   pdnn inspect models/lenet5/profile.json
-  pdnn inspect --json alice.key.json       says nothing secret about the key";
+  pdnn inspect --json alice.key.json       says nothing secret about the key
+  pdnn inspect models/lenet5 --bits 2048   what each layer takes, encrypted
 
-/// Say what a file is: key, profile, model, query or reply.
+Of a network, what 2P-DNN takes for one image and for as many as fill every ciphertext: exact
+counts, of ciphertexts both ways and of the server's products, squarings and inversions modulo
+n², without re-randomising. Sizes are those of the ciphertexts, without the files' headers.";
+
+/// Say what a file is: key, profile, model, network, query or reply.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file; - is standard input.
-    #[arg(value_name = "FILE")]
+    /// The file, or the folder of a network; - is standard input.
+    #[arg(value_name = "FILE|FOLDER")]
     file: PathBuf,
+
+    /// The key with which a network's layers are counted: 2048, 3072 or 4096 bits
+    /// [default: 3072].
+    #[arg(long, value_name = "BITS")]
+    bits: Option<u32>,
+
+    /// Allow keys shorter than 2048 bits, which can be broken: for tests only.
+    #[arg(long, requires = "bits")]
+    insecure: bool,
 }
 
 /// Says what the file is.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let path = &args.file;
+    if path.is_dir() {
+        let size = KeySize::new(args.bits, args.insecure);
+        let facts = network_facts(path, size.checked()?)?;
+        return console.result(&facts.json(), || facts.text());
+    }
+    if args.bits.is_some() {
+        bail!(
+            "{}: is no folder; --bits is for a network, whose layers are counted",
+            path.display()
+        );
+    }
     let bytes = Zeroizing::new(messages::read(path)?);
     let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
     let facts = if first == Some(&b'{') {
@@ -59,10 +87,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
 }
 
 /// What is known of a file: lines for people, members for programs, and a
-/// table of layers if it has any.
+/// table of layers if it has any, and what they take encrypted.
 struct Facts {
     members: Vec<(&'static str, Value)>,
     layers: Vec<Value>,
+    work: Vec<Work>,
 }
 
 impl Facts {
@@ -70,6 +99,7 @@ impl Facts {
         Facts {
             members: vec![("kind", kind.into())],
             layers: Vec::new(),
+            work: Vec::new(),
         }
     }
 
@@ -85,6 +115,9 @@ impl Facts {
         }
         if !self.layers.is_empty() {
             value["layers"] = self.layers.clone().into();
+        }
+        if !self.work.is_empty() {
+            value["work"] = self.work.iter().map(Work::json).collect();
         }
         value
     }
@@ -120,6 +153,10 @@ impl Facts {
             lines.push(String::new());
             lines.push(table.text().trim_end().to_string());
         }
+        for work in &self.work {
+            lines.push(String::new());
+            lines.push(work.text());
+        }
         lines.join("\n")
     }
 }
@@ -135,6 +172,17 @@ fn plain(name: &str, value: &Value) -> String {
         Value::Number(number) if name == "bytes" => size(number.as_u64().unwrap_or(0)),
         other => other.to_string(),
     }
+}
+
+/// A network's profile and, unless its weights are drawn for every query, what
+/// its layers take encrypted.
+fn network_facts(path: &Path, key_bits: u32) -> CliResult<Facts> {
+    let network = load_any(path).explain()?;
+    let mut facts = profile_facts(network.profile());
+    if let AnyNetwork::Fixed(network) = network {
+        facts.work = work::of(network, key_bits)?;
+    }
+    Ok(facts)
 }
 
 /// A key or a profile.

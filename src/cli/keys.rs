@@ -112,6 +112,15 @@ pub(crate) struct KeySize {
 }
 
 impl KeySize {
+    /// So many bits, or the usual number.
+    pub(crate) fn new(bits: Option<u32>, insecure: bool) -> KeySize {
+        KeySize {
+            bits: bits.unwrap_or(DEFAULT_BITS),
+            insecure,
+            scheme: SchemeChoice::default(),
+        }
+    }
+
     /// The bits, if they are allowed.
     pub(crate) fn checked(self) -> CliResult<u32> {
         let bits = self.bits;

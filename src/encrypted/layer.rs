@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     layout::StageLayout,
-    plan::{PackOutputs, Plan},
+    plan::{Method, PackOutputs, Plan},
     rows::Rows,
 };
 
@@ -33,6 +33,15 @@ pub struct Layer {
 /// With fewer rows than this, several groups share a program so that every
 /// core and lane has work.
 const ROWS_AT_ONCE: usize = 64;
+
+/// How the outputs of `layout` share ciphertexts.
+fn packed(layout: &StageLayout) -> Option<PackOutputs> {
+    let (outputs, shift_bits) = layout.shifted_outputs()?;
+    Some(PackOutputs {
+        outputs,
+        shift_bits,
+    })
+}
 
 impl Layer {
     /// The layer of `stage` with its weights.
@@ -59,24 +68,40 @@ impl Layer {
 
     /// The plan for `groups` groups of `layout`, compiled on first use.
     pub fn plan(&self, layout: &StageLayout, groups: usize) -> Arc<Plan> {
-        let pack = layout
-            .shifted_outputs()
-            .map(|(outputs, shift_bits)| PackOutputs {
-                outputs,
-                shift_bits,
-            });
+        let pack = packed(layout);
         let key = (layout.by_tap(), pack, groups);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.entry(key).or_insert_with(|| {
-            let rows = if layout.by_tap() {
-                Rows::by_tap(&self.stage.linear, &self.weights)
-            } else {
-                Rows::by_element(&self.stage.linear, &self.weights)
-            };
+            let rows = self.rows(layout);
+            let method = Method::cheapest(&rows);
             let per_group = rows.rows.len();
-            Arc::new(Plan::cheapest(&rows.repeat(groups), pack, per_group))
+            Arc::new(Plan::compile(&rows.repeat(groups), method, pack, per_group))
         });
         Arc::clone(plan)
+    }
+
+    /// The method with which all groups of `layout` are evaluated, and exactly
+    /// what that comes to; nothing is compiled.
+    pub fn counts(&self, layout: &StageLayout) -> (Method, Counts) {
+        let rows = self.rows(layout);
+        let method = Method::cheapest(&rows);
+        let pack = packed(layout);
+        let of = |groups| method.counts(&rows.repeat(groups), pack, rows.rows.len());
+        let at_once = self.groups_at_once(layout);
+        let (full, rest) = (layout.groups() / at_once, layout.groups() % at_once);
+        let mut counts = std::iter::repeat_n(of(at_once), full).sum();
+        if rest > 0 {
+            counts = counts + of(rest);
+        }
+        (method, counts)
+    }
+
+    fn rows(&self, layout: &StageLayout) -> Rows {
+        if layout.by_tap() {
+            Rows::by_tap(&self.stage.linear, &self.weights)
+        } else {
+            Rows::by_element(&self.stage.linear, &self.weights)
+        }
     }
 
     /// Evaluates `groups` (consecutive groups of `layout`) on their input

@@ -257,3 +257,45 @@ fn inspect_knows_every_file() {
         "{text}"
     );
 }
+
+#[test]
+fn inspect_knows_beforehand_what_a_run_takes() {
+    let place = Place::with_key();
+    let line = ["inspect", "net", "--bits", "512", "--insecure"];
+    let known = place.json(&[&line[..], &["--json"]].concat());
+    assert_eq!(known["kind"], "profile");
+    let work = &known["work"][0];
+    assert_eq!(
+        (&work["images"], &work["packing"]),
+        (&1.into(), &"latency".into())
+    );
+    let args = ["run", "0.png", "--key", "alice.key.json", "--json"];
+    let run = place.json(&[&args[..], &NET].concat());
+    let stages = run["stages"].as_array().expect("stages");
+    for (known, met) in work["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .zip(stages)
+    {
+        for member in [
+            "stage",
+            "ciphertexts_up",
+            "ciphertexts_down",
+            "products",
+            "squarings",
+            "inversions",
+        ] {
+            assert_eq!(known[member], met[member], "{member}");
+        }
+    }
+    assert_eq!(work["total"]["products"], run["total"]["products"]);
+    let text = place.ok(&line);
+    assert!(
+        text.contains("1 image, packed for latency, key of 512 bits"),
+        "{text}"
+    );
+
+    let error = place.fails(&["inspect", "net/profile.json", "--bits", "2048"]);
+    assert!(error.contains("is no folder"), "{error}");
+}

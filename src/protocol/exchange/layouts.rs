@@ -36,7 +36,7 @@ pub struct StageTraffic {
 /// [`ProtocolError::KeyTooShort`] if not even one slot fits,
 /// [`ProtocolError::NoZero`] if 0 is no input of the layer,
 /// [`ProtocolError::TooLarge`] if a message would pass [`MAX_MESSAGE`].
-pub(super) fn stage_layout(
+pub(in crate::protocol) fn stage_layout(
     profile: &Profile,
     stage: usize,
     key_bits: u32,

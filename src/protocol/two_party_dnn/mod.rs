@@ -57,4 +57,4 @@ pub use super::exchange::{
     Answer, Client, ClientKeys, Header, LayoutChoice, MAX_IMAGES, MAX_MESSAGE, Opened, Progress,
     ProtocolError, Query, QueryId, Reply, StageTraffic, Step, traffic,
 };
-pub use server::Server;
+pub use server::{Server, StageWork};

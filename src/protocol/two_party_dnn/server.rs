@@ -3,20 +3,38 @@
 use rand::CryptoRng;
 
 use crate::{
-    encrypted::layer::Layer,
+    encrypted::{
+        layer::Layer,
+        layout::{Packing, StageLayout},
+        plan::Method,
+    },
     network::{Network, Profile},
+    paillier::Counts,
 };
 
 use super::{
     super::Protocol,
-    super::exchange::{Responder, SILENT},
-    Answer, Progress, ProtocolError, Query,
+    super::exchange::{Responder, SILENT, stage_layout},
+    Answer, MAX_IMAGES, Progress, ProtocolError, Query, StageTraffic,
 };
 
 /// A server of one network.
 pub struct Server {
     responder: Responder,
     layers: Vec<Layer>,
+}
+
+/// What a stage of a query takes, known from the weights before there is one.
+#[derive(Clone, Debug)]
+pub struct StageWork {
+    /// How the server arranges its products.
+    pub method: Method,
+    /// Its products, squarings and inversions.
+    pub counts: Counts,
+    /// The ciphertexts both ways.
+    pub traffic: StageTraffic,
+    /// Values that a ciphertext has room for.
+    pub slots: usize,
 }
 
 impl Server {
@@ -51,6 +69,58 @@ impl Server {
     /// The network's layers.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// What every stage of a query for `images` images takes, exactly.
+    ///
+    /// # Errors
+    ///
+    /// If there is no layout for one of the stages.
+    pub fn work(
+        &self,
+        key_bits: u32,
+        images: usize,
+        packing: Packing,
+    ) -> Result<Vec<StageWork>, ProtocolError> {
+        let of_stage = |(stage, layer): (usize, &Layer)| {
+            let layout = self.layout(stage, key_bits, images, packing)?;
+            let (method, counts) = layer.counts(&layout);
+            Ok(StageWork {
+                method,
+                counts,
+                traffic: StageTraffic {
+                    inputs: layout.inputs(),
+                    outputs: layout.outputs(),
+                },
+                slots: layout.slots().slots,
+            })
+        };
+        self.layers.iter().enumerate().map(of_stage).collect()
+    }
+
+    /// Images of which every layer's ciphertexts have room for a value: the
+    /// slots of the widest range.
+    ///
+    /// # Errors
+    ///
+    /// If there is no layout for one of the stages.
+    pub fn room(&self, key_bits: u32) -> Result<usize, ProtocolError> {
+        let mut room = MAX_IMAGES;
+        for stage in 0..self.layers.len() {
+            let layout = self.layout(stage, key_bits, 1, Packing::Throughput)?;
+            room = room.min(layout.slots().slots);
+        }
+        Ok(room)
+    }
+
+    fn layout(
+        &self,
+        stage: usize,
+        key_bits: u32,
+        images: usize,
+        packing: Packing,
+    ) -> Result<StageLayout, ProtocolError> {
+        stage_layout(self.profile(), stage, key_bits, images, 1, packing)
     }
 
     /// Reads a query: [`Query::from_bytes`], except that a key which this server
