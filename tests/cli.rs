@@ -3,6 +3,8 @@
 
 #[path = "common/bad.rs"]
 mod bad;
+#[path = "common/bayesian.rs"]
+mod bayesian;
 #[path = "common/tiny.rs"]
 mod tiny;
 

@@ -169,7 +169,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         check_writable(path, Overwrite::Never).about_file(path)?;
     }
     let known = Known::of(&args.network, &args.session, console)?;
-    let protocol = args.protocol.or_default(known.profile());
+    let protocol = args.protocol.or_default(known.profile())?.protocol;
     let attacks = attacks(&args, protocol)?;
     args.session.check(attacks.len())?;
     let images = split_images(&args, &attacks, &known, console)?;

@@ -5,21 +5,28 @@
 //! further protocol is one more file with an `impl` and one more arm in
 //! [`both_sides`].
 
+mod exchange;
 mod masked;
-mod two_party_dnn;
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::{
-    network::{Network, Profile},
+    file::folder::AnyNetwork,
+    network::{NetworkError, Profile},
     paillier::SecretKey,
-    protocol::{Protocol, two_party_dnn::LayoutChoice},
+    protocol::{Protocol, exchange::LayoutChoice},
     report::{RunCost, count, duration},
 };
 
-use super::{error::CliResult, random};
+pub(crate) use exchange::forward_paths;
+
+use super::{
+    error::{CliResult, Explain},
+    options::Terms,
+    random,
+};
 
 /// The two sides of a network, and what their exchanges have cost so far.
 pub(crate) trait BothSides {
@@ -37,8 +44,17 @@ pub(crate) trait BothSides {
         None
     }
 
-    /// Classifies `images`; their integer logits. `step` is called with the
-    /// number of stages that are done, after each of them.
+    /// What the clear gives for `images`, in the order of
+    /// [`BothSides::classify`], with the weights that were drawn for the last
+    /// query; `None` where nothing is drawn.
+    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
+        let _ = images;
+        None
+    }
+
+    /// Classifies `images`; their integer logits, for several samples those of
+    /// all images with the first, then with the second, and so on. `step` is
+    /// called with the number of stages that are done, after each of them.
     fn classify(
         &mut self,
         images: &[Vec<i64>],
@@ -47,16 +63,27 @@ pub(crate) trait BothSides {
     ) -> CliResult<Vec<Vec<i64>>>;
 }
 
-/// The two sides of `network` under `protocol`; the key is the client's.
+/// The two sides of `network` under `terms`; the key is the client's.
 pub(crate) fn both_sides(
-    protocol: Protocol,
-    network: Network,
+    terms: Terms,
+    network: AnyNetwork,
     key: SecretKey,
     layout: LayoutChoice,
 ) -> CliResult<Box<dyn BothSides>> {
-    Ok(match protocol {
-        Protocol::TwoPartyDnn => Box::new(two_party_dnn::Sides::new(network, key, layout)),
-        Protocol::Masked => Box::new(masked::Sides::new(network, key)?),
+    Ok(match (terms.protocol, network) {
+        (Protocol::TwoPartyDnn, AnyNetwork::Fixed(network)) => {
+            Box::new(exchange::Sides::fixed(network, key, layout))
+        }
+        (Protocol::Bayhenn, AnyNetwork::Bayesian(network)) => {
+            let sides = exchange::Sides::drawn(network, key, layout, terms.samples);
+            Box::new(sides.explain()?)
+        }
+        (Protocol::Masked, AnyNetwork::Fixed(network)) => {
+            Box::new(masked::Sides::new(network, key)?)
+        }
+        // Whoever chose the terms has looked at the network.
+        (_, AnyNetwork::Fixed(_)) => return Err(NetworkError::NotBayesian).explain(),
+        (_, AnyNetwork::Bayesian(_)) => return Err(NetworkError::Bayesian).explain(),
     })
 }
 

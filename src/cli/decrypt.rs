@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::protocol::{
-    Protocol,
-    session::{Record, Session, Side},
-    two_party_dnn::{Client, ClientKeys, Reply, Step},
+use crate::{
+    network::Profile,
+    protocol::{
+        Protocol, bayhenn,
+        exchange::{Client, ClientKeys, Query, Reply, Step},
+        session::{Record, Session, Side},
+    },
 };
 
 use super::{
@@ -24,6 +27,7 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   pdnn decrypt --key alice.key.json reply.pdnn -o query.pdnn
+  pdnn decrypt --key alice.key.json reply.pdnn --query asked.pdnn -o query.pdnn
   pdnn decrypt --key alice.key.json --session monday
   pdnn decrypt --key alice.key.json --session monday --follow --logits
 
@@ -46,6 +50,11 @@ pub(crate) struct Args {
         conflicts_with = "session"
     )]
     reply: Option<PathBuf>,
+
+    /// The query that the reply has to answer: a reply to any other is refused. A session checks
+    /// that by itself.
+    #[arg(long, value_name = "FILE", conflicts_with = "session")]
+    query: Option<PathBuf>,
 
     #[command(flatten)]
     network: ProfileOption,
@@ -80,7 +89,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             Some(path) => network::profile(Some(path), console)?,
             None => session.profile(&record).explain()?,
         };
-        let client = Client::new(profile, keys);
+        let client = client(profile, keys, record.protocol, record.samples)?;
         return advance(&client, &session, record, args.follow, args.logits, console);
     }
 
@@ -101,6 +110,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     args.store.must_be_none(protocol)?;
     let reply = parse(protocol, &bytes, &path)?;
     drop(bytes);
+    if let Some(asked) = &args.query {
+        let query = Query::from_bytes(&messages::read(asked)?).about_file(asked)?;
+        let answers = query.header().expect_answer(reply.header());
+        answers.about_file(&path)?;
+    }
     let profile = network::profile_for(
         &reply.header().network,
         args.network.network.as_deref(),
@@ -115,10 +129,12 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             reply.header().stage + 1,
         );
     }
-    let client = Client::new(profile, keys);
+    let header = reply.header();
+    let client = client(profile, keys, header.protocol, header.samples)?;
     match (receive(&client, &reply, &path, console)?, output) {
         (Step::Done(logits), _) => {
-            let names: Vec<String> = (1..=logits.len()).map(|i| format!("image {i}")).collect();
+            let images = reply.header().images;
+            let names: Vec<String> = (1..=images).map(|i| format!("image {i}")).collect();
             print(&client, &names, &logits, args.logits, console)
         }
         (Step::Next(query), Some(output)) => {
@@ -138,7 +154,23 @@ fn read(path: &Path) -> CliResult<Reply> {
 fn parse(protocol: Protocol, bytes: &[u8], path: &Path) -> CliResult<Reply> {
     match protocol {
         // There are no masked sessions; the reader says so of such a message.
-        Protocol::TwoPartyDnn | Protocol::Masked => Reply::from_bytes(bytes).about_file(path),
+        Protocol::TwoPartyDnn | Protocol::Bayhenn | Protocol::Masked => {
+            Reply::from_bytes(bytes).about_file(path)
+        }
+    }
+}
+
+/// The client that speaks `protocol`.
+fn client(
+    profile: Profile,
+    keys: ClientKeys,
+    protocol: Protocol,
+    samples: usize,
+) -> CliResult<Client> {
+    match protocol {
+        // Its messages do not come here.
+        Protocol::TwoPartyDnn | Protocol::Masked => Ok(Client::new(profile, keys)),
+        Protocol::Bayhenn => bayhenn::client(profile, keys, samples).explain(),
     }
 }
 
@@ -192,10 +224,10 @@ fn print(
     logits_wanted: bool,
     console: &Console,
 ) -> CliResult {
-    if names.len() != logits.len() {
+    let images = logits.len() / client.samples();
+    if names.len() != images {
         bail!(
-            "the reply holds {} images, the session's record {}; start the session anew",
-            logits.len(),
+            "the reply holds {images} images, the session's record {}; start the session anew",
             names.len()
         );
     }

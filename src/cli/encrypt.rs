@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     file::key::Key,
     protocol::{
-        Protocol,
+        Protocol, bayhenn,
         session::{Record, Session},
         two_party_dnn::{Client, ClientKeys},
     },
@@ -96,10 +96,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Key::Secret(key) => ClientKeys::Owner(key),
     };
     let profile = network::profile(args.network.network.as_deref(), console)?;
+    let terms = args.protocol.or_default(&profile)?;
     let images = Source::open(&args.images, &profile, console)?.all();
-    let protocol = args.protocol.or_default(&profile);
-    let client = match protocol {
+    let client = match terms.protocol {
         Protocol::TwoPartyDnn => Client::new(profile, keys),
+        Protocol::Bayhenn => bayhenn::client(profile, keys, terms.samples).explain()?,
         Protocol::Masked => {
             let client = masked::client(profile, &keys, &args.store)?;
             let To::File(output) = to else {
@@ -108,7 +109,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             return masked::encrypt(&client, &images.values, &output, console);
         }
     };
-    args.store.must_be_none(protocol)?;
+    args.store.must_be_none(terms.protocol)?;
     let bar = console.progress("encrypting");
     let query = client
         .query_with(

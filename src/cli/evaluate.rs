@@ -5,27 +5,34 @@ use std::{
     time::Instant,
 };
 
+use rand::{SeedableRng, rngs::ChaCha20Rng};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     dataset::Selection,
-    file::atomic::{Mode, Overwrite, check_writable, write_atomic},
-    network::{Network, argmax},
-    protocol::{Protocol, two_party_dnn::MAX_IMAGES},
-    report::{Confusion, RunCost, StageCost, count, duration, in_order, roc_auc},
+    file::{
+        atomic::{Mode, Overwrite, check_writable, write_atomic},
+        folder::AnyNetwork,
+    },
+    protocol::{Protocol, bayhenn::draw_paths, exchange::MAX_IMAGES},
+    report::{
+        Confusion, Judged, RunCost, StageCost, Summary, Uncertainty, count, duration, in_order,
+        roc_auc,
+    },
 };
 
 use super::{
-    both_sides::{BothSides, Phases, both_sides},
+    answer::Answer,
+    both_sides::{BothSides, Phases, both_sides, forward_paths},
     console::Console,
     error::{CliError, CliResult, Explain, bail, one_line},
     floats::Floats,
     images::{Source, Truth},
     network,
-    options::{Layout, ModelOption, Polarity, ProtocolOption},
+    options::{Layout, ModelOption, Polarity, ProtocolOption, Terms},
     random,
-    run::{CHUNK, KeyOptions, Keyed, key_line},
+    run::{CHUNK, KeyOptions, Keyed, drawn_line, key_line},
     tables,
 };
 
@@ -33,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   pdnn evaluate --data data/sample
   pdnn evaluate --data data/mnist --limit 1000 --encrypted --bits 2048
+  pdnn evaluate --data data/mnist --network models/lenet5-bayes --samples 8
   pdnn evaluate --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --json
   pdnn evaluate --network models/covid-symptoms --data test.csv --label-column label
 
@@ -42,6 +50,10 @@ under the ROC curve and the share of the more frequent class are printed too.
 
 With --encrypted every image is also classified in the clear; exit code 1 if the integer logits of
 any image differ.";
+
+/// How many images a query of a Bayesian network has here: each query is drawn
+/// anew, so many queries are a fairer sample of what can be drawn than few.
+const BAYESIAN_CHUNK: usize = 100;
 
 /// Classify a data set in the clear or encrypted: accuracy, confusion matrix, differences.
 #[derive(clap::Args, Debug)]
@@ -94,16 +106,18 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t, requires = "encrypted")]
     layout: Layout,
 
-    /// Images in one encrypted query: more fill slots better, fewer take less memory.
-    #[arg(long, value_name = "N", default_value_t = CHUNK, requires = "encrypted")]
-    chunk: usize,
+    /// Images in one query: more fill slots better, fewer take less memory. A Bayesian network is
+    /// drawn anew for each query, in the clear as well. [default: 1000, or 100 if Bayesian]
+    #[arg(long, value_name = "N")]
+    chunk: Option<usize>,
 
     /// Classify with the floats of a checkpoint that `pdnn train` kept, to see what quantisation
     /// costs (a program built with training).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["encrypted", "csv"])]
     float: Option<PathBuf>,
 
-    /// Write one row for each image into this CSV file: image, truth, label, differs, logits.
+    /// Write one row for each image into this CSV file: image, truth, label, differs, logits; for a
+    /// Bayesian network also probability and entropy.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 }
@@ -121,7 +135,20 @@ struct Evaluation {
     elapsed_ms: f64,
     images_per_hour: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    bayesian: Option<Bayesian>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     encrypted: Option<Encrypted>,
+}
+
+/// What only the evaluation of a Bayesian network has.
+#[derive(Serialize, Debug)]
+struct Bayesian {
+    /// Networks that were drawn for each query.
+    samples: usize,
+    /// Images of a query.
+    chunk: usize,
+    #[serde(flatten)]
+    uncertainty: Summary,
 }
 
 /// What only an encrypted evaluation has.
@@ -141,20 +168,20 @@ struct Encrypted {
 
 /// Evaluates the data set.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
-    if !(1..=MAX_IMAGES).contains(&args.chunk) {
-        bail!("--chunk {}: expected 1 to {MAX_IMAGES} images", args.chunk);
-    }
     let range = match args.limit {
         Some(0) => bail!("--limit 0: nothing to evaluate; expected at least 1"),
         Some(limit) => Some(Selection::first(limit)),
         None => args.range,
     };
-    let mut rows = match &args.csv {
-        Some(path) => Some(Rows::new(path)?),
-        None => None,
-    };
     let network = network::network(args.network.network.as_deref(), console)?;
     let profile = network.profile().clone();
+    let terms = args.protocol.or_default(&profile)?;
+    let chunk_size = chunk_size(&args, terms)?;
+    let bayesian = terms.protocol == Protocol::Bayhenn;
+    let mut rows = match &args.csv {
+        Some(path) => Some(Rows::new(path, bayesian)?),
+        None => None,
+    };
     let mut images = Source::labelled(
         &args.data,
         Truth {
@@ -170,15 +197,15 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(path) = &args.float {
         return floats(path, images, profile.labels, console);
     }
-    let protocol = args.protocol.or_default(&profile);
     let mut sides = if args.encrypted {
-        Some(encrypted_sides(&args, protocol, &network, console)?)
+        Some(encrypted_sides(&args, terms, &network, console)?)
     } else {
         None
     };
     let mut rng = random::system()?;
     let mut confusion = Confusion::new(profile.labels.clone());
     let mut scores = Vec::new();
+    let mut uncertainty = Uncertainty::default();
     let mut differing = 0;
     let mut done = 0;
     let started = Instant::now();
@@ -189,32 +216,44 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     } else {
         "classifying"
     });
-    while let Some(chunk) = images.next(args.chunk) {
+    while let Some(chunk) = images.next(chunk_size) {
         let truths = &chunk.labels;
-        let clear = network.forward_all(&chunk.values);
-        let logits = match &mut sides {
-            None => clear.clone(),
-            Some((sides, _)) => sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
-                let part = done * stages + chunk.values.len() * stages_done;
-                bar.units()(part, all * stages);
-            })?,
-        };
-        for (index, (logits, clear)) in logits.iter().zip(&clear).enumerate() {
-            let class = argmax(logits);
-            confusion.record(truths[index], class);
-            if let [negative, positive] = logits[..] {
-                // What softmax grows with.
-                let score = i128::from(positive) - i128::from(negative);
-                scores.push((score, truths[index] == 1));
+        let (logits, clear) = match &mut sides {
+            None => (in_the_clear(&network, terms, &chunk.values, &mut rng), None),
+            Some((sides, _)) => {
+                let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
+                    let part = done * stages + chunk.values.len() * stages_done;
+                    bar.units()(part, all * stages);
+                })?;
+                let clear = sides
+                    .drawn_in_the_clear(&chunk.values)
+                    .unwrap_or_else(|| in_the_clear(&network, terms, &chunk.values, &mut rng));
+                (logits, Some(clear))
             }
-            let differs = logits != clear;
+        };
+        let answers = Answer::all(&profile, &chunk.names, &logits);
+        for (index, answer) in answers.iter().enumerate() {
+            let truth = truths[index];
+            confusion.record(truth, answer.class);
+            if let Some(score) = answer.score() {
+                scores.push((score, truth == 1));
+            }
+            let differs = clear
+                .as_ref()
+                .is_some_and(|clear| differ(&logits, clear, index, chunk.values.len()));
             differing += usize::from(differs);
+            if let Some(entropy) = answer.entropy() {
+                uncertainty.add(Judged {
+                    right: truth == answer.class,
+                    confidence: answer.probability(),
+                    entropy,
+                });
+            }
             if let Some(rows) = &mut rows {
-                let (truth, label) = (&profile.labels[truths[index]], &profile.labels[class]);
-                rows.add(&chunk.names[index], truth, label, differs, logits)?;
+                rows.add(answer, &profile.labels[truth], differs)?;
             }
         }
-        done += clear.len();
+        done += chunk.values.len();
         bar.units()(done * stages, all * stages);
     }
     drop(bar);
@@ -228,8 +267,13 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         roc_auc: roc_auc(scores),
         elapsed_ms,
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
+        bayesian: bayesian.then(|| Bayesian {
+            samples: terms.samples,
+            chunk: chunk_size,
+            uncertainty: uncertainty.summary(),
+        }),
         encrypted: sides.map(|(sides, key_generation_ms)| Encrypted {
-            protocol: protocol.name(),
+            protocol: terms.protocol.name(),
             key_bits: sides.key_bits(),
             differing,
             key_generation_ms,
@@ -248,6 +292,56 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         return Err(CliError::Reported);
     }
     Ok(())
+}
+
+/// Images of a query: what was asked for, or what suits the network.
+fn chunk_size(args: &Args, terms: Terms) -> CliResult<usize> {
+    let bayesian = terms.protocol == Protocol::Bayhenn;
+    let most = MAX_IMAGES / terms.samples;
+    match args.chunk {
+        Some(_) if !args.encrypted && !bayesian => {
+            bail!("--chunk: no query is made in the clear; add --encrypted, or leave it out")
+        }
+        Some(chunk) if !(1..=most).contains(&chunk) && terms.samples > 1 => bail!(
+            "--chunk {chunk}: expected 1 to {most} images with {} samples",
+            terms.samples
+        ),
+        Some(chunk) if !(1..=most).contains(&chunk) => {
+            bail!("--chunk {chunk}: expected 1 to {most} images")
+        }
+        Some(chunk) => Ok(chunk),
+        None if bayesian => Ok(BAYESIAN_CHUNK.min(most)),
+        None => Ok(CHUNK),
+    }
+}
+
+/// The logits of the images of one query in the clear, weights drawn for it if
+/// the network is Bayesian: all images with the first sample, then with the
+/// second, and so on.
+fn in_the_clear(
+    network: &AnyNetwork,
+    terms: Terms,
+    images: &[Vec<i64>],
+    rng: &mut random::System,
+) -> Vec<Vec<i64>> {
+    match network {
+        AnyNetwork::Fixed(network) => network.forward_all(images),
+        AnyNetwork::Bayesian(network) => {
+            // Hundreds of thousands of draws: not one call of the system each.
+            let mut draws = ChaCha20Rng::from_rng(rng);
+            let paths = draw_paths(network, terms.samples, &mut draws);
+            forward_paths(network, &paths, images)
+        }
+    }
+}
+
+/// Whether two results have different logits for image `index` of `images`, with
+/// any sample.
+fn differ(found: &[Vec<i64>], expected: &[Vec<i64>], index: usize, images: usize) -> bool {
+    let of = |logits: &[Vec<i64>]| -> Vec<Vec<i64>> {
+        logits[index..].iter().step_by(images).cloned().collect()
+    };
+    of(found) != of(expected)
 }
 
 /// Evaluates the float network of the checkpoint at `path`.
@@ -278,6 +372,7 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
         roc_auc: roc_auc(scores),
         elapsed_ms,
         images_per_hour: done as f64 * 3.6e6 / elapsed_ms,
+        bayesian: None,
         encrypted: None,
     };
     console.result(&evaluation, || text(&evaluation, None, None))
@@ -286,12 +381,12 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
 /// Both sides, and how long the key took if it was made for them.
 fn encrypted_sides(
     args: &Args,
-    protocol: Protocol,
-    network: &Network,
+    terms: Terms,
+    network: &AnyNetwork,
     console: &Console,
 ) -> CliResult<(Box<dyn BothSides>, Option<f64>)> {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
-    let sides = both_sides(protocol, network.clone(), key, args.layout.into())?;
+    let sides = both_sides(terms, network.clone(), key, args.layout.into())?;
     Ok((sides, made_in_ms))
 }
 
@@ -300,6 +395,8 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
     if let (Some(encrypted), Some(cost)) = (&evaluation.encrypted, cost) {
         text += &cost.table().text();
         text += "\n";
+        let samples = evaluation.bayesian.as_ref().map_or(1, |b| b.samples);
+        text += &drawn_line(samples, cost);
         text += &key_line(encrypted.key_bits, encrypted.key_generation_ms);
     }
     text += &format!(
@@ -310,6 +407,9 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
     );
     if let Some(phases) = phases {
         text += &phases.lines(evaluation.images);
+    }
+    if let Some(bayesian) = &evaluation.bayesian {
+        text += &bayesian.text();
     }
     if let Some(encrypted) = &evaluation.encrypted {
         text += &format!(
@@ -332,6 +432,29 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
     text
 }
 
+impl Bayesian {
+    fn text(&self) -> String {
+        let of = &self.uncertainty;
+        let mut text = format!(
+            "{} networks drawn for every {} images; mean entropy {:.4} nats, {:.4} of right labels, \
+             {:.4} of wrong ones\n\n",
+            self.samples,
+            count(self.chunk as u64),
+            of.mean_entropy,
+            of.mean_entropy_right,
+            of.mean_entropy_wrong
+        );
+        text += &of.referral_table().text();
+        text += "\n";
+        text += &of.reliability_table().text();
+        text += &format!(
+            "expected calibration error {:.4}\n\n",
+            of.expected_calibration_error
+        );
+        text
+    }
+}
+
 /// The per-image CSV file, written in one go at the end: an evaluation that is
 /// interrupted leaves none rather than half of one.
 struct Rows {
@@ -340,11 +463,13 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(path: &Path) -> CliResult<Rows> {
+    fn new(path: &Path, bayesian: bool) -> CliResult<Rows> {
         check_writable(path, Overwrite::Never).about_file(path)?;
         let mut writer = csv::Writer::from_writer(Vec::new());
+        let columns = ["image", "truth", "label", "differs", "logits"];
+        let drawn = ["probability", "entropy"].iter().filter(|_| bayesian);
         writer
-            .write_record(["image", "truth", "label", "differs", "logits"])
+            .write_record(columns.iter().chain(drawn))
             .about_file(path)?;
         Ok(Rows {
             writer,
@@ -352,18 +477,19 @@ impl Rows {
         })
     }
 
-    fn add(
-        &mut self,
-        image: &str,
-        truth: &str,
-        label: &str,
-        differs: bool,
-        logits: &[i64],
-    ) -> CliResult {
-        let logits: Vec<String> = logits.iter().map(ToString::to_string).collect();
-        self.writer
-            .write_record([image, truth, label, &differs.to_string(), &logits.join(" ")])
-            .about_file(&self.path)
+    fn add(&mut self, answer: &Answer, truth: &str, differs: bool) -> CliResult {
+        let mut row = vec![
+            answer.image.clone(),
+            truth.to_string(),
+            answer.label.clone(),
+            differs.to_string(),
+            answer.logits_text(),
+        ];
+        if let Some(entropy) = answer.entropy() {
+            row.push(answer.probability().to_string());
+            row.push(entropy.to_string());
+        }
+        self.writer.write_record(row).about_file(&self.path)
     }
 
     fn write(self) -> CliResult {

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use rand::{SeedableRng, rngs::ChaCha20Rng};
 use serde_json::{Value, json};
 
 use crate::{
+    file::folder::AnyNetwork,
+    network::Profile,
     protocol::{
-        Protocol,
+        Protocol, bayhenn,
+        exchange::{Progress, ProtocolError, Query, Reply},
         session::{Session, Side, Written},
-        two_party_dnn::{Query, Reply, Server},
+        two_party_dnn,
     },
     report::size,
 };
@@ -31,7 +35,8 @@ Examples:
   pdnn infer --session monday --follow    answers every query until the label is known
 
 The server needs no key: a query carries the client's public one. The client learns every result of
-every layer: one that may ask often enough can solve for the weights.";
+every layer: one that may ask often enough can solve for the weights. Drawing them anew for every
+query, as a Bayesian network does, slows that down and does not prevent it.";
 
 /// Evaluate one layer of the network on a query, without seeing what is in it.
 #[derive(clap::Args, Debug)]
@@ -80,7 +85,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
     let (protocol, bytes) = messages::read_message(&path)?;
     if protocol == Protocol::Masked {
-        let network = network::network(args.network.network.as_deref(), console)?;
+        let network = network::fixed(args.network.network.as_deref(), console)?;
         return masked::infer(network, &bytes, &path, &args.store, &output, console);
     }
     args.store.must_be_none(protocol)?;
@@ -107,23 +112,58 @@ fn read(path: &Path) -> CliResult<Query> {
 fn parse(protocol: Protocol, bytes: &[u8], path: &Path) -> CliResult<Query> {
     match protocol {
         // There are no masked sessions; the reader says so of such a message.
-        Protocol::TwoPartyDnn | Protocol::Masked => Query::from_bytes(bytes).about_file(path),
+        Protocol::TwoPartyDnn | Protocol::Bayhenn | Protocol::Masked => {
+            Query::from_bytes(bytes).about_file(path)
+        }
+    }
+}
+
+/// A server of either kind of network.
+enum Server {
+    Fixed(Box<two_party_dnn::Server>),
+    Drawn(Box<bayhenn::Server>),
+}
+
+impl Server {
+    fn profile(&self) -> &Profile {
+        match self {
+            Server::Fixed(server) => server.profile(),
+            Server::Drawn(server) => server.profile(),
+        }
+    }
+
+    fn answer(
+        &self,
+        query: &Query,
+        rng: &mut random::System,
+        progress: Progress<'_>,
+    ) -> Result<Reply, ProtocolError> {
+        match self {
+            Server::Fixed(server) => Ok(server.answer_with(query, rng, progress)?.reply),
+            Server::Drawn(server) => {
+                // Hundreds of thousands of draws: not one call of the system each.
+                let mut draws = ChaCha20Rng::from_rng(rng);
+                let answer = server.answer_with(query, &mut draws, rng, progress)?;
+                Ok(answer.reply)
+            }
+        }
     }
 }
 
 fn server(network: &ModelOption, console: &Console) -> CliResult<Server> {
-    Ok(Server::new(network::network(
-        network.network.as_deref(),
-        console,
-    )?))
+    let network = network::network(network.network.as_deref(), console)?;
+    Ok(match network {
+        AnyNetwork::Fixed(network) => Server::Fixed(two_party_dnn::Server::new(network).into()),
+        AnyNetwork::Bayesian(network) => Server::Drawn(bayhenn::Server::new(network).into()),
+    })
 }
 
 fn answer(server: &Server, query: &Query, path: &Path, console: &Console) -> CliResult<Reply> {
     let bar = console.progress("evaluating");
-    let answer = server
-        .answer_with(query, &mut random::system()?, &bar.units())
-        .about_file(path)?;
-    Ok(answer.reply)
+    let mut rng = random::system()?;
+    server
+        .answer(query, &mut rng, &bar.units())
+        .about_file(path)
 }
 
 /// Answers the latest query, or all that come.

@@ -21,7 +21,10 @@ use crate::{
     },
     network::{Linear, Profile, Shape},
     paillier::{PublicKey, Scheme},
-    protocol::two_party_dnn::{Header, Query, Reply},
+    protocol::{
+        Protocol,
+        exchange::{Header, Query, Reply},
+    },
     report::{Align, Table, size},
 };
 
@@ -327,9 +330,14 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
 }
 
 fn message_facts(kind: &str, header: &Header, ciphertexts: usize, bytes: usize) -> Facts {
-    Facts::new(kind)
+    let mut facts = Facts::new(kind)
+        .with("protocol", header.protocol.name())
         .with("stage", header.stage + 1)
-        .with("images", header.images)
+        .with("images", header.images);
+    if header.protocol == Protocol::Bayhenn {
+        facts = facts.with("samples", header.samples);
+    }
+    facts
         .with("layout", header.packing.to_string())
         .with("slot_bits", header.slot_bits)
         .with("ciphertexts", ciphertexts)

@@ -152,6 +152,8 @@ fn images(number: usize) -> String {
 pub(crate) fn facts(kind: &str, header: &Header, ciphertexts: usize, written: &Written) -> Value {
     json!({
         "kind": kind,
+        "protocol": header.protocol.name(),
+        "samples": header.samples,
         "file": written.path.display().to_string(),
         "query_id": header.query_id.to_string(),
         "key": hex(header.key.as_bytes()),

@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::{
     file::{
         container::hex,
-        folder::{load_network, load_profile},
+        folder::{AnyNetwork, load_any, load_profile},
         model::model_from_bytes,
     },
-    network::{Network, Profile},
+    network::{Network, NetworkError, Profile},
 };
 
 use super::{
@@ -51,18 +51,26 @@ pub(crate) fn profile_for(
     Ok(profile)
 }
 
-/// Profile and weights of the network that `named` names: a folder, or without
-/// a name the built-in network.
-pub(crate) fn network(named: Option<&Path>, console: &Console) -> CliResult<Network> {
+/// Profile and weights of the network that `named` names, of either kind: a
+/// folder, or without a name the built-in network.
+pub(crate) fn network(named: Option<&Path>, console: &Console) -> CliResult<AnyNetwork> {
     let network = match named {
-        Some(path) => load_network(path).explain()?,
+        Some(path) => load_any(path).explain()?,
         None => {
             let profile = built_in_profile()?;
-            model_from_bytes(MODEL, &profile).about("the built-in model")?
+            AnyNetwork::Fixed(model_from_bytes(MODEL, &profile).about("the built-in model")?)
         }
     };
     say(named, network.profile(), console);
     Ok(network)
+}
+
+/// As [`network`], for a protocol that draws no weights.
+pub(crate) fn fixed(named: Option<&Path>, console: &Console) -> CliResult<Network> {
+    match network(named, console)? {
+        AnyNetwork::Fixed(network) => Ok(network),
+        AnyNetwork::Bayesian(_) => Err(NetworkError::Bayesian).explain(),
+    }
 }
 
 fn built_in_profile() -> CliResult<Profile> {

@@ -10,7 +10,12 @@ use clap::ValueEnum;
 use crate::{
     dataset::{Invert, Selection},
     network::Profile,
-    protocol::{Protocol, session::Wait, two_party_dnn::LayoutChoice},
+    protocol::{
+        Protocol,
+        bayhenn::{DEFAULT_SAMPLES, MAX_SAMPLES},
+        session::Wait,
+        two_party_dnn::LayoutChoice,
+    },
 };
 
 use super::error::{CliResult, bail};
@@ -111,6 +116,19 @@ pub(crate) struct ProtocolOption {
     /// The protocol. [default: the one that the network is for]
     #[arg(long, value_enum)]
     protocol: Option<ProtocolName>,
+
+    /// How many networks are drawn for a query of a Bayesian network, 1 to 64. [default: 4]
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=MAX_SAMPLES as i64))]
+    samples: Option<u16>,
+}
+
+/// A protocol, and what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The protocol.
+    pub(crate) protocol: Protocol,
+    /// Networks drawn for a query: 1 where they are not drawn.
+    pub(crate) samples: usize,
 }
 
 /// The protocols by name.
@@ -119,6 +137,9 @@ enum ProtocolName {
     /// Paillier, an exchange for each linear layer.
     #[value(name = Protocol::TwoPartyDnn.name())]
     TwoPartyDnn,
+    /// The same for a Bayesian network: its weights are drawn anew for every query.
+    #[value(name = Protocol::Bayhenn.name())]
+    Bayhenn,
     /// Masks prepared ahead with Paillier; then arithmetic only.
     #[value(name = Protocol::Masked.name())]
     Masked,
@@ -126,11 +147,42 @@ enum ProtocolName {
 
 impl ProtocolOption {
     /// The protocol that was asked for, or the one for the network of `profile`.
-    pub(crate) fn or_default(self, _profile: &Profile) -> Protocol {
-        match self.protocol {
-            Some(ProtocolName::TwoPartyDnn) | None => Protocol::TwoPartyDnn,
+    ///
+    /// # Errors
+    ///
+    /// A protocol that is not for such a network; samples where nothing is
+    /// drawn.
+    pub(crate) fn or_default(self, profile: &Profile) -> CliResult<Terms> {
+        let bayesian = profile.posterior.is_some();
+        let protocol = match self.protocol {
+            Some(ProtocolName::TwoPartyDnn) => Protocol::TwoPartyDnn,
+            Some(ProtocolName::Bayhenn) => Protocol::Bayhenn,
             Some(ProtocolName::Masked) => Protocol::Masked,
+            None if bayesian => Protocol::Bayhenn,
+            None => Protocol::TwoPartyDnn,
+        };
+        if bayesian && protocol != Protocol::Bayhenn {
+            bail!(
+                "--protocol {protocol}: the weights of network {} are drawn anew for every query; \
+                 expected --protocol bayhenn",
+                profile.name
+            );
         }
+        if protocol == Protocol::Bayhenn && !bayesian {
+            bail!(
+                "--protocol bayhenn: network {} has fixed weights, no standard deviations to draw \
+                 them with; name a Bayesian network with --network",
+                profile.name
+            );
+        }
+        if protocol != Protocol::Bayhenn && self.samples.is_some() {
+            bail!("--samples: only a Bayesian network is drawn; leave it out with {protocol}");
+        }
+        let samples = match protocol {
+            Protocol::Bayhenn => self.samples.map_or(DEFAULT_SAMPLES, usize::from),
+            Protocol::TwoPartyDnn | Protocol::Masked => 1,
+        };
+        Ok(Terms { protocol, samples })
     }
 }
 

@@ -212,7 +212,7 @@ fn answer(args: &Args, input: &Path, files: &[PathBuf], console: &Console) -> Cl
     }
     let out = out(args, "answer")?;
     let many = input.is_dir();
-    let network = network::network(args.network.as_deref(), console)?;
+    let network = network::fixed(args.network.as_deref(), console)?;
     let server = Server::new(network, &args.store, true).explain()?;
     if many {
         folder(&out)?;

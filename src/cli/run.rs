@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     paillier::SecretKey,
-    report::{count, duration},
+    report::{RunCost, count, duration},
 };
 
 use super::{
@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   pdnn run 7.png
   pdnn run data/sample --bits 2048
+  pdnn run 7.png --network models/lenet5-bayes --samples 8
   pdnn run t10k-images-idx3-ubyte.gz --range 0..100 --json
 
 Client and server keep separate state; only the bytes of their messages pass between them.";
@@ -96,12 +97,12 @@ impl KeyOptions {
 /// Classifies the images.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let network = network::network(args.network.network.as_deref(), console)?;
+    let terms = args.protocol.or_default(network.profile())?;
     let mut images = Source::open(&args.images, network.profile(), console)?;
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 
-    let protocol = args.protocol.or_default(network.profile());
-    let mut sides = both_sides(protocol, network, key, args.layout.into())?;
+    let mut sides = both_sides(terms, network, key, args.layout.into())?;
     let mut rng = random::system()?;
 
     let started = Instant::now();
@@ -110,12 +111,12 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let all = images.count();
     let mut done = 0;
     let mut answers: Vec<Answer> = Vec::new();
-    while let Some(chunk) = images.next(CHUNK) {
+    while let Some(chunk) = images.next(CHUNK / terms.samples) {
         let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
             let part = done * stages + chunk.values.len() * stages_done;
             bar.units()(part, all * stages);
         })?;
-        done += logits.len();
+        done += chunk.values.len();
         answers.extend(Answer::all(sides.profile(), &chunk.names, &logits));
     }
     drop(bar);
@@ -124,7 +125,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let cost = sides.cost();
     let phases = sides.phases();
     let mut value = json!({
-        "protocol": protocol.name(),
+        "protocol": terms.protocol.name(),
+        "samples": terms.samples,
         "images": answers,
         "key_bits": bits,
         "key_generation_ms": made_in_ms,
@@ -138,6 +140,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     console.result(&value, || {
         let mut text = cost.table().text();
         text += "\n";
+        text += &drawn_line(terms.samples, cost);
         text += &key_line(bits, made_in_ms);
         text += &format!("classified in {}", duration(elapsed_ms));
         if answers.len() > 1 {
@@ -161,7 +164,18 @@ pub(crate) fn key_line(bits: u32, made_in_ms: Option<f64>) -> String {
     }
 }
 
-/// A line for each image: label, margin, probability.
+/// Says how many weights the server drew, if it did.
+pub(crate) fn drawn_line(samples: usize, cost: &RunCost) -> String {
+    match cost.total().drawn {
+        0 => String::new(),
+        drawn => format!(
+            "{samples} samples a query, {} weights and biases drawn\n",
+            count(drawn)
+        ),
+    }
+}
+
+/// A line for each image: its label, and how sure that is.
 fn labels(answers: &[Answer], logits: bool) -> String {
     if logits {
         return answer::lines(answers, true);
@@ -175,11 +189,10 @@ fn labels(answers: &[Answer], logits: bool) -> String {
         .iter()
         .map(|a| {
             format!(
-                "{:width$}  {}   margin {:.2}, probability {:.1} %",
+                "{:width$}  {}   {}",
                 one_line(&a.image),
                 one_line(&a.label),
-                a.margin,
-                100.0 * a.probability()
+                a.sureness()
             )
         })
         .collect();

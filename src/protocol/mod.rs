@@ -1,6 +1,7 @@
 //! Who sends what to whom: one folder per protocol, and the sessions that
 //! carry them.
 
+pub mod bayhenn;
 pub mod exchange;
 pub mod masked;
 pub mod session;
@@ -8,23 +9,32 @@ pub mod two_party_dnn;
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// A protocol, as messages and options name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// [`two_party_dnn`].
+    #[default]
+    #[serde(rename = "2p-dnn")]
     TwoPartyDnn,
+    /// [`bayhenn`].
+    #[serde(rename = "bayhenn")]
+    Bayhenn,
     /// [`masked`].
+    #[serde(rename = "masked")]
     Masked,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Protocol; 2] = [Protocol::TwoPartyDnn, Protocol::Masked];
+    pub const ALL: [Protocol; 3] = [Protocol::TwoPartyDnn, Protocol::Bayhenn, Protocol::Masked];
 
     /// Its name: what a message says under [`Protocol::MEMBER`].
     pub const fn name(self) -> &'static str {
         match self {
             Protocol::TwoPartyDnn => "2p-dnn",
+            Protocol::Bayhenn => "bayhenn",
             Protocol::Masked => "masked",
         }
     }

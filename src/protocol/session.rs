@@ -38,7 +38,10 @@ use crate::{
     network::Profile,
 };
 
-use super::exchange::{Header, Query};
+use super::{
+    Protocol,
+    exchange::{Header, Query},
+};
 
 const RECORD: &str = "session.json";
 const PROFILE: &str = "profile.json";
@@ -160,6 +163,12 @@ pub struct Record {
     /// Fingerprint of the network, in hexadecimal: whoever else can write to the
     /// folder must not be able to exchange the profile.
     pub network: String,
+    /// The protocol; 2P-DNN where none is named.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// How many paths the query asks for; 1 where nothing is said.
+    #[serde(default = "one")]
+    pub samples: usize,
     /// How values share ciphertexts.
     pub packing: Packing,
     /// What each image is called, in the order of the query.
@@ -173,10 +182,17 @@ impl Record {
             format_version: FORMAT_VERSION,
             query_id: query.header().query_id.to_string(),
             network: hex(&query.header().network),
+            protocol: query.header().protocol,
+            samples: query.header().samples,
             packing: query.header().packing,
             images,
         }
     }
+}
+
+/// The paths of a session that says nothing of them.
+fn one() -> usize {
+    1
 }
 
 /// A side of the exchange.
@@ -475,7 +491,7 @@ impl Session {
     }
 
     /// Checks that reply `number` answers this session's query of that number,
-    /// for the same images in the same packing.
+    /// for the same images in the same packing, on as many paths.
     ///
     /// # Errors
     ///
@@ -489,9 +505,21 @@ impl Session {
     ) -> Result<(), SessionError> {
         let found_id = found.query_id.to_string();
         if found.stage + 1 == number && found_id == record.query_id {
-            let text = |images, packing| format!("{images} images, packed for {packing}");
-            let expected = text(record.images.len(), record.packing);
-            let found = text(found.images, found.packing);
+            let text = |protocol, samples: usize, images: usize, packing| {
+                let paths = if samples == 1 {
+                    String::new()
+                } else {
+                    format!(", {samples} samples")
+                };
+                format!("{images} images, packed for {packing}{paths}, in protocol {protocol}")
+            };
+            let expected = text(
+                record.protocol,
+                record.samples,
+                record.images.len(),
+                record.packing,
+            );
+            let found = text(found.protocol, found.samples, found.images, found.packing);
             if expected == found {
                 return Ok(());
             }

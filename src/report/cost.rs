@@ -29,6 +29,9 @@ pub struct StageCost {
     pub squarings: u64,
     /// Inversions modulo n² at the server.
     pub inversions: u64,
+    /// Weights and biases that the server drew.
+    #[serde(default)]
+    pub drawn: u64,
 }
 
 impl StageCost {
@@ -49,6 +52,7 @@ impl StageCost {
         self.products += other.products;
         self.squarings += other.squarings;
         self.inversions += other.inversions;
+        self.drawn += other.drawn;
     }
 }
 
@@ -167,6 +171,7 @@ mod tests {
             products: 1234,
             squarings: 56,
             inversions: 1,
+            drawn: 0,
         }
     }
 

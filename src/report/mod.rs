@@ -10,9 +10,11 @@ mod human;
 pub mod plot;
 mod roc;
 mod table;
+mod uncertainty;
 
 pub use accuracy::Confusion;
 pub use cost::{RunCost, StageCost};
 pub use human::{count, duration, percent, size};
 pub use roc::{in_order, roc_auc};
 pub use table::{Align, Table};
+pub use uncertainty::{Judged, Summary, Uncertainty};

@@ -140,7 +140,6 @@ fn options_of_encryption_need_encrypted() {
         &["--bits", "2048"],
         &["--insecure"],
         &["--layout", "latency"],
-        &["--chunk", "7"],
     ] {
         let output = place.run(&[&evaluate[..], option].concat());
         assert_eq!(output.status.code(), Some(2), "{option:?}");

@@ -1,6 +1,9 @@
 //! What a person does with the program, one process a step.
 
 mod audit;
+#[path = "../common/bayesian.rs"]
+mod bayesian;
+mod bayhenn;
 mod evaluate;
 mod exchange;
 mod masked;

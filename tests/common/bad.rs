@@ -7,15 +7,22 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use num_bigint::{BigInt, BigUint};
 use pdnn::{
     dataset::{Images, write_idx_images, write_idx_labels, write_png},
-    file::{Container, Kind, Overwrite, folder::save_network, key},
+    file::{
+        Container, Kind, Overwrite,
+        folder::{save_bayesian, save_network},
+        key,
+    },
     network::Network,
     paillier::{Ciphertexts, Encrypt, Plaintext, PublicEncryptor, PublicKey, SecretKey},
-    protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Server},
+    protocol::{
+        bayhenn,
+        two_party_dnn::{Client, ClientKeys, LayoutChoice, Server},
+    },
 };
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 use serde_json::{Value, json};
 
-use super::tiny;
+use super::{bayesian::bayesian, tiny};
 
 /// Sound files, and wrong ones made of them, in one folder.
 pub(crate) struct Bad<'a> {
@@ -49,6 +56,7 @@ impl Bad<'_> {
         bad.public_keys();
         bad.secret_keys();
         bad.messages();
+        bad.drawn_messages();
         bad
     }
 
@@ -215,7 +223,7 @@ impl Bad<'_> {
             container.to_bytes().expect("sound")
         };
         self.write("version.pdnn", metadata("format_version", "9"));
-        self.write("protocol.pdnn", metadata("protocol", "bayhenn"));
+        self.write("protocol.pdnn", metadata("protocol", "3p-dnn"));
         self.write("stage.pdnn", metadata("stage", "9"));
         self.write("stage-2.pdnn", metadata("stage", "2"));
         self.write("no-images.pdnn", metadata("images", "0"));
@@ -248,6 +256,42 @@ impl Bad<'_> {
         ] {
             let forged = encryption(&public, &value, &mut self.rng);
             self.write(&format!("{name}.pdnn"), row(Kind::REPLY, &reply, &forged));
+        }
+    }
+}
+
+impl Bad<'_> {
+    /// A Bayesian network and messages of BAYHENN.
+    fn drawn_messages(&mut self) {
+        let network = bayesian(&self.network);
+        let folder = self.folder.join("bayes");
+        fs::create_dir(&folder).expect("writable");
+        save_bayesian(&folder, &network, Overwrite::Never).expect("writable");
+        let pixels: Vec<i64> = tiny::images(1, 7)[0].iter().map(|&p| p.into()).collect();
+        let server = bayhenn::Server::new(network.clone());
+        let mut draws = ChaCha20Rng::seed_from_u64(1);
+        for (name, samples) in [("drawn", 3), ("drawn-again", 3)] {
+            let keys = ClientKeys::Owner(self.alice.clone());
+            let client = bayhenn::client(network.profile().clone(), keys, samples);
+            let query = client
+                .expect("few samples")
+                .query(&[pixels.clone()], LayoutChoice::Latency, &mut self.rng)
+                .expect("an image");
+            let answer = server.answer(&query, &mut draws, &mut self.rng);
+            let reply = answer.expect("a query").reply;
+            self.write(&format!("{name}.pdnn"), query.to_bytes());
+            self.write(&format!("{name}-reply.pdnn"), reply.to_bytes());
+            let with_samples = |bytes: Vec<u8>, kind: Kind, samples: &str| {
+                let mut changed = Container::from_bytes(&bytes, kind).expect("sound");
+                changed.set("samples", samples);
+                changed.to_bytes().expect("sound")
+            };
+            for samples in ["0", "65"] {
+                let changed = with_samples(query.to_bytes(), Kind::QUERY, samples);
+                self.write(&format!("{name}-{samples}-samples.pdnn"), changed);
+            }
+            let changed = with_samples(reply.to_bytes(), Kind::REPLY, "2");
+            self.write(&format!("{name}-reply-2-samples.pdnn"), changed);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod bayesian;
 pub(crate) mod classify;
 pub(crate) mod messages;
 pub(crate) mod networks;

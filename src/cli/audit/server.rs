@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     audit::{AuditError, Auditor, Exchange, InProcess, Service},
-    file::folder::network_files,
+    file::folder::{AnyNetwork, network_files},
     network::{Network, Profile},
     paillier::SecretKey,
     protocol::{
@@ -63,7 +63,7 @@ impl SessionOptions {
 
 /// What is known of the network here: all of it, or what a client knows.
 pub(super) enum Known {
-    Network(Box<Network>),
+    Network(Box<AnyNetwork>),
     Profile(Profile),
 }
 
@@ -96,7 +96,10 @@ impl Known {
     /// The network that a recovered one is compared with.
     pub(super) fn mean_network(&self) -> Option<Network> {
         match self {
-            Known::Network(network) => Some((**network).clone()),
+            Known::Network(network) => Some(match &**network {
+                AnyNetwork::Fixed(network) => network.clone(),
+                AnyNetwork::Bayesian(network) => network.mean_network(),
+            }),
             Known::Profile(_) => None,
         }
     }
@@ -111,6 +114,7 @@ impl Known {
         let (profile, rng) = (self.profile().clone(), random::system()?);
         let client = match protocol {
             Protocol::TwoPartyDnn => Client::new(profile.clone(), ClientKeys::Owner(key)),
+            Protocol::Bayhenn => bail!("this version does not audit {protocol}"),
             Protocol::Masked => bail!(
                 "the audit does not play the masked protocol, whose client sees the same results \
                  of every layer as that of 2p-dnn; audit that"
@@ -120,20 +124,24 @@ impl Known {
             let server = InSession::new(folder, options.timeout, profile);
             return Ok(Box::new(Auditor::new(client, server, rng)));
         }
-        Ok(match self {
-            Known::Network(network) => {
-                let server = two_party_dnn::Server::new((**network).clone()).for_whole_run();
+        let Known::Network(network) = self else {
+            bail!("a server in this process needs a model");
+        };
+        match &**network {
+            AnyNetwork::Fixed(network) => {
+                let server = two_party_dnn::Server::new(network.clone()).for_whole_run();
                 let server = InProcess::new(server, random::system()?);
-                Box::new(Auditor::new(client, server, rng))
+                Ok(Box::new(Auditor::new(client, server, rng)))
             }
-            Known::Profile(_) => bail!("a server in this process needs a model"),
-        })
+            AnyNetwork::Bayesian(_) => bail!("this version does not audit {protocol}"),
+        }
     }
 }
 
 /// Whether a server of `protocol` draws its weights anew for every query.
 pub(super) fn draws_weights(protocol: Protocol) -> bool {
     match protocol {
+        Protocol::Bayhenn => true,
         Protocol::TwoPartyDnn | Protocol::Masked => false,
     }
 }

@@ -126,6 +126,11 @@ impl Client {
         &self.profile
     }
 
+    /// How many paths each query asks for.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
     /// The public key.
     pub fn public_key(&self) -> &PublicKey {
         match &self.keys {

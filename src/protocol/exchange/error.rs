@@ -7,7 +7,7 @@ use crate::{
     paillier::PaillierError,
 };
 
-use super::{MAX_IMAGES, MAX_MESSAGE};
+use super::{MAX_IMAGES, MAX_MESSAGE, MAX_SAMPLES};
 
 /// Why a message was not made, or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +16,18 @@ pub enum ProtocolError {
     /// A query needs at least one image.
     #[error("no image to classify; expected at least one")]
     NoImages,
-    /// A query would be too large.
+    /// A query would be too large: its images, those of every sample counted.
     #[error("{0} images in one query; expected at most {MAX_IMAGES}: split them into several")]
     TooManyImages(usize),
+    /// A number of samples that no query may have.
+    #[error("{0} samples a query; expected 1 to {MAX_SAMPLES}")]
+    Samples(usize),
+    /// Weights were to be drawn that are fixed.
+    #[error(
+        "network {0:?} has fixed weights, no standard deviations to draw them with; use protocol \
+         2p-dnn, or a Bayesian network"
+    )]
+    NotBayesian(String),
     /// An image that is no input of the network.
     #[error("image {}: {source}", .image + 1)]
     Image {
@@ -146,7 +155,7 @@ pub enum ProtocolError {
         member: String,
     },
     /// The message speaks another protocol.
-    #[error("the {kind} speaks protocol {found:?}; expected {expected:?}")]
+    #[error("the {kind} speaks protocol {found:?}; expected {expected}")]
     OtherProtocol {
         /// Query or reply.
         kind: &'static str,
@@ -187,7 +196,7 @@ pub enum ProtocolError {
     },
     /// A reply that does not answer the query that it was held against.
     #[error(
-        "the reply does not answer this query: its {member} is {found}, expected {expected}; \
+        "the reply does not answer this query: it says {member} {found}, expected {expected}; \
          nothing was decrypted"
     )]
     NoAnswer {

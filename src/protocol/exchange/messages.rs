@@ -20,7 +20,7 @@ use crate::{
     paillier::{Ciphertexts, Fingerprint, PublicKey},
 };
 
-use super::{super::Protocol, MAX_IMAGES, ProtocolError, layouts::stage_layout};
+use super::{super::Protocol, MAX_IMAGES, MAX_SAMPLES, ProtocolError, layouts::stage_layout};
 
 /// Ties the messages of one classification together: 16 random bytes, drawn by
 /// the client, repeated by every message that follows.
@@ -223,7 +223,8 @@ impl Header {
     /// [`ProtocolError::NoAnswer`] with the first member that differs.
     pub fn expect_answer(&self, reply: &Header) -> Result<(), ProtocolError> {
         let (asked, answered) = (self.to_metadata(), reply.to_metadata());
-        // A member that only one of the two has differs in `protocol` as well.
+        // Members that only one of the two has go with the protocol, which comes
+        // first of those that differ then.
         for (member, expected) in &asked {
             let found = answered.get(member).map_or("none", String::as_str);
             if found != expected {
@@ -296,6 +297,7 @@ impl Header {
         let samples = match self.protocol {
             // A masked message has a header of its own.
             Protocol::TwoPartyDnn | Protocol::Masked => None,
+            Protocol::Bayhenn => Some(("samples", self.samples.to_string())),
         };
         [
             (Protocol::MEMBER, self.protocol.to_string()),
@@ -319,11 +321,11 @@ impl Header {
     ) -> Result<Header, ProtocolError> {
         let protocol = member(kind, metadata, Protocol::MEMBER)?;
         let protocol = match protocol.parse() {
-            Ok(protocol @ Protocol::TwoPartyDnn) => protocol,
+            Ok(protocol @ (Protocol::TwoPartyDnn | Protocol::Bayhenn)) => protocol,
             _ => {
                 return Err(ProtocolError::OtherProtocol {
                     kind: kind.name,
-                    expected: Protocol::TwoPartyDnn.name().into(),
+                    expected: format!("{} or {}", Protocol::TwoPartyDnn, Protocol::Bayhenn),
                     found: protocol.to_string(),
                 });
             }
@@ -350,6 +352,7 @@ impl Header {
         }
         let samples = match protocol {
             Protocol::TwoPartyDnn | Protocol::Masked => 1,
+            Protocol::Bayhenn => number("samples", 1, MAX_SAMPLES)?,
         };
         let header = Header {
             protocol,
@@ -364,7 +367,7 @@ impl Header {
                     member: "packing",
                 }
             })?,
-            images: number("images", 1, MAX_IMAGES)?,
+            images: number("images", 1, MAX_IMAGES / samples)?,
             slot_bits: number("slot_bits", 1, 1 << 16)? as u32,
         };
         header.expect_canonical(kind, metadata)?;

@@ -139,6 +139,8 @@ fn record(network: &Profile) -> Record {
         format_version: FORMAT_VERSION,
         query_id: "07".repeat(16),
         network: hex(&network.fingerprint()),
+        protocol: Protocol::Bayhenn,
+        samples: 4,
         packing: Packing::Latency,
         images: vec!["7-a.png".into()],
     }
@@ -190,8 +192,8 @@ fn a_reply_that_does_not_answer_the_query_is_refused() {
     let (_folder, session) = session(&[]);
     let record = record(&profile("yes"));
     let good = Header {
-        protocol: Protocol::TwoPartyDnn,
-        samples: 1,
+        protocol: Protocol::Bayhenn,
+        samples: 4,
         key: crate::paillier::Fingerprint::from_bytes([1; 32]),
         network: profile("yes").fingerprint(),
         stage: 1,
@@ -212,6 +214,10 @@ fn a_reply_that_does_not_answer_the_query_is_refused() {
     assert!(matches!(id, SessionError::OtherQuery { .. }));
     let images = other(|header| header.images = 2);
     assert!(matches!(images, SessionError::OtherImages { .. }));
+    let samples = other(|header| header.samples = 5);
+    assert!(matches!(samples, SessionError::OtherImages { .. }));
+    let protocol = other(|header| header.protocol = Protocol::TwoPartyDnn);
+    assert!(matches!(protocol, SessionError::OtherImages { .. }));
     let packing = other(|header| header.packing = Packing::Throughput);
     assert!(matches!(packing, SessionError::OtherImages { .. }));
 }

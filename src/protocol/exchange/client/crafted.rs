@@ -15,11 +15,6 @@ use crate::{
 use super::{AT_ONCE, Client, ClientKeys, Header, Progress, ProtocolError, Query, QueryId, Reply};
 
 impl Client {
-    /// How many paths each query asks for.
-    pub fn samples(&self) -> usize {
-        self.samples
-    }
-
     /// A query for stage `stage` that claims to hold the images of `layout`, and
     /// holds `plaintexts` instead: one for each of its input ciphertexts, group
     /// after group, the same on every path.

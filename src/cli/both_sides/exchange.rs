@@ -1,0 +1,215 @@
+//! Both sides of 2P-DNN and BAYHENN, which differ at the server only.
+
+use rand::{RngExt, SeedableRng, rngs::ChaCha20Rng};
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::{
+    network::{BayesianNetwork, Network, Profile, Weights},
+    paillier::{Counts, SecretKey},
+    protocol::{
+        bayhenn,
+        exchange::{Client, ClientKeys, LayoutChoice, ProtocolError, Reply},
+        two_party_dnn,
+    },
+    report::{RunCost, StageCost},
+};
+
+use super::{
+    super::error::{CliResult, Explain},
+    BothSides, Clock, random,
+};
+
+/// A client, a server, and what their exchanges have cost so far.
+pub(super) struct Sides<S> {
+    client: Client,
+    server: S,
+    layout: LayoutChoice,
+    cost: RunCost,
+}
+
+impl<S> Sides<S> {
+    fn of(client: Client, server: S, layout: LayoutChoice) -> Sides<S> {
+        Sides {
+            client: client.for_whole_run(),
+            server,
+            layout,
+            cost: RunCost::default(),
+        }
+    }
+}
+
+impl Sides<two_party_dnn::Server> {
+    /// The two sides of `network`.
+    pub(super) fn fixed(network: Network, key: SecretKey, layout: LayoutChoice) -> Self {
+        let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+        let server = two_party_dnn::Server::new(network).for_whole_run();
+        Sides::of(client, server, layout)
+    }
+}
+
+impl Sides<Drawing> {
+    /// The two sides of `network`, on `samples` paths.
+    pub(super) fn drawn(
+        network: BayesianNetwork,
+        key: SecretKey,
+        layout: LayoutChoice,
+        samples: usize,
+    ) -> Result<Self, ProtocolError> {
+        let keys = ClientKeys::Owner(key);
+        let client = bayhenn::client(network.profile().clone(), keys, samples)?;
+        let server = bayhenn::Server::new(network.clone()).for_whole_run();
+        let seed = Zeroizing::new([0; 32]);
+        let drawing = Drawing {
+            server,
+            network,
+            samples,
+            draws: ChaCha20Rng::from_seed(*seed),
+            seed,
+        };
+        Ok(Sides::of(client, drawing, layout))
+    }
+}
+
+/// What a server does with the bytes of a query.
+pub(super) trait Serve {
+    /// Reads the query, answers it, and says what that took.
+    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError>;
+
+    /// As [`BothSides::drawn_in_the_clear`].
+    fn drawn_in_the_clear(&self, _images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
+        None
+    }
+}
+
+/// A reply and its cost.
+pub(super) struct Served {
+    reply: Reply,
+    counts: Counts,
+    drawn: u64,
+}
+
+impl Serve for two_party_dnn::Server {
+    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError> {
+        let answer = self.answer(&self.read(query)?, rng)?;
+        Ok(Served {
+            reply: answer.reply,
+            counts: answer.counts,
+            drawn: 0,
+        })
+    }
+}
+
+/// A server of BAYHENN that can draw again what it drew for the last query, for
+/// the comparison with the clear.
+pub(super) struct Drawing {
+    server: bayhenn::Server,
+    network: BayesianNetwork,
+    samples: usize,
+    /// Where `draws` began.
+    seed: Zeroizing<[u8; 32]>,
+    draws: ChaCha20Rng,
+}
+
+impl Serve for Drawing {
+    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError> {
+        let query = self.server.read(query)?;
+        if query.header().stage == 0 {
+            self.seed = Zeroizing::new(rng.random());
+            self.draws = ChaCha20Rng::from_seed(*self.seed);
+        }
+        let answer = self.server.answer(&query, &mut self.draws, rng)?;
+        Ok(Served {
+            reply: answer.reply,
+            counts: answer.counts,
+            drawn: answer.drawn,
+        })
+    }
+
+    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
+        let mut draws = ChaCha20Rng::from_seed(*self.seed);
+        let paths = bayhenn::draw_paths(&self.network, self.samples, &mut draws);
+        Some(forward_paths(&self.network, &paths, images))
+    }
+}
+
+/// The logits of `images` in the clear: all on the first of `paths`, then on the
+/// second, and so on.
+pub(crate) fn forward_paths(
+    network: &BayesianNetwork,
+    paths: &[Vec<Weights>],
+    images: &[Vec<i64>],
+) -> Vec<Vec<i64>> {
+    (0..paths.len() * images.len())
+        .into_par_iter()
+        .map(|at| network.forward(&paths[at / images.len()], &images[at % images.len()]))
+        .collect()
+}
+
+impl<S: Serve> BothSides for Sides<S> {
+    fn profile(&self) -> &Profile {
+        self.client.profile()
+    }
+
+    fn key_bits(&self) -> u32 {
+        self.client.public_key().bits()
+    }
+
+    fn cost(&self) -> &RunCost {
+        &self.cost
+    }
+
+    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
+        self.server.drawn_in_the_clear(images)
+    }
+
+    fn classify(
+        &mut self,
+        images: &[Vec<i64>],
+        rng: &mut random::System,
+        step: &mut dyn FnMut(usize),
+    ) -> CliResult<Vec<Vec<i64>>> {
+        let mut clock = Clock::start();
+        let mut query = self.client.query(images, self.layout, rng).explain()?;
+        loop {
+            let header = query.header().clone();
+            let stage = header.stage;
+            let up = query.to_bytes();
+            let mut cost = StageCost {
+                stage: self.client.profile().stages[stage].name.clone(),
+                ciphertexts_up: query.ciphertexts() as u64,
+                bytes_up: up.len() as u64,
+                ..StageCost::default()
+            };
+            drop(query);
+            cost.encrypt_ms = clock.lap();
+
+            // The server has the message's bytes and its model, nothing else.
+            let served = self.server.serve(&up, rng).explain()?;
+            drop(up);
+            let down = served.reply.to_bytes();
+            cost.ciphertexts_down = served.reply.ciphertexts() as u64;
+            cost.bytes_down = down.len() as u64;
+            cost.products = served.counts.products;
+            cost.squarings = served.counts.squarings;
+            cost.inversions = served.counts.inversions;
+            cost.drawn = served.drawn;
+            drop(served);
+            cost.server_ms = clock.lap();
+
+            let reply = Reply::from_bytes(&down).explain()?;
+            header.expect_answer(reply.header()).explain()?;
+            let opened = self.client.open(&reply).explain()?;
+            drop((down, reply));
+            cost.decrypt_ms = clock.lap();
+            self.cost.add(&cost);
+            step(stage + 1);
+
+            if let Some(logits) = opened.logits(&self.client) {
+                self.cost.images += images.len() as u64;
+                return Ok(logits.to_vec());
+            }
+            query = self.client.seal(&opened, rng).explain()?;
+        }
+    }
+}
