@@ -275,7 +275,11 @@ impl Bad<'_> {
             let client = bayhenn::client(network.profile().clone(), keys, samples);
             let query = client
                 .expect("few samples")
-                .query(&[pixels.clone()], LayoutChoice::Latency, &mut self.rng)
+                .query(
+                    std::slice::from_ref(&pixels),
+                    LayoutChoice::Latency,
+                    &mut self.rng,
+                )
                 .expect("an image");
             let answer = server.answer(&query, &mut draws, &mut self.rng);
             let reply = answer.expect("a query").reply;
