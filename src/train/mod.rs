@@ -12,6 +12,8 @@
 //! that it has not, or not fast, are in `ops`. The same seed gives the same
 //! network on the same machine, whatever its number of threads; another CPU
 //! may add up in another order.
+//!
+//! [`Network`]: crate::network::Network
 
 mod augment;
 mod bayes;
