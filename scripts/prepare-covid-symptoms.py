@@ -24,7 +24,7 @@ Every row is a person tested. The columns are eight features and the label:
 
 People whose result is "other" (unclear) or whose sex is not known are left out;
 the dates then give the 51,831 and 47,401 people of that paper. Whatever else the
-source calls None is unknown and kept: most rows after 7 April have no age. Rows
+source calls None is unknown and kept: three of four rows after 7 April have no age. Rows
 are shuffled with the seed, so that the last ones serve for validation.
 
 Python 3 and its standard library only.

@@ -16,6 +16,7 @@ mod both_sides;
 mod completions;
 mod console;
 mod decrypt;
+mod dot;
 mod encrypt;
 mod error;
 mod evaluate;
@@ -117,6 +118,7 @@ enum Command {
     Audit(audit::Args),
     Train(train::Args),
     Number(number::Args),
+    Dot(dot::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -135,6 +137,7 @@ impl Command {
             Self::Audit(args) => audit::run(args, console),
             Self::Train(args) => train::run(args, console),
             Self::Number(args) => number::run(args, console),
+            Self::Dot(args) => dot::run(args, console),
             Self::Completions(args) => completions::run(args, console),
             Self::Man(args) => man::run(args, console),
         }

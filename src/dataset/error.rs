@@ -223,6 +223,23 @@ pub enum DatasetError {
         problem: String,
     },
 
+    /// A `.npy` file that is not read.
+    #[error(".npy file {0}")]
+    Npy(String),
+    /// A file of numbers without a number.
+    #[error("holds no number; expected CSV with a vector a row, or .npy")]
+    MatrixEmpty,
+    /// A cell that is no number.
+    #[error("CSV line {line}, column {column}: {found:?} is no number")]
+    CsvNumber {
+        /// Line in the file, from 1.
+        line: u64,
+        /// Column, from 1.
+        column: usize,
+        /// The text found, at most 20 characters of it.
+        found: String,
+    },
+
     /// A selection that does not parse.
     #[error(
         "\"{0}\" is no selection of images: expected a number (17), a range (0..100: 0 to 99) or an open range (100..)"

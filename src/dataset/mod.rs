@@ -13,6 +13,8 @@ mod error;
 mod folder;
 mod idx;
 mod load;
+mod matrix;
+mod npy;
 mod picture;
 mod select;
 mod table;
@@ -26,6 +28,8 @@ pub use idx::{read_idx_images, read_idx_labels, write_idx_images, write_idx_labe
 pub use load::{
     Labels, Wanted, has_idx_pair, load, load_bytes, load_idx_pair, load_table, test_prefix,
 };
+pub use matrix::{Matrix, read_matrix};
+pub use npy::{Npy, NpyValues, is_npy, read_npy, write_npy};
 pub use picture::{Invert, MAX_PIXELS, Picture, read_png, write_png};
 pub use select::Selection;
 pub use table::Table;

@@ -176,7 +176,7 @@ fn short(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-fn text_error(error: csv::Error) -> DatasetError {
+pub(super) fn text_error(error: csv::Error) -> DatasetError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
         csv::ErrorKind::Io(error) => DatasetError::Io(error),

@@ -2,6 +2,7 @@
 //! carry them.
 
 pub mod bayhenn;
+pub mod dot;
 pub mod exchange;
 pub mod masked;
 pub mod session;

@@ -4,6 +4,7 @@ mod audit;
 #[path = "../common/bayesian.rs"]
 mod bayesian;
 mod bayhenn;
+mod dot;
 mod evaluate;
 mod exchange;
 mod masked;

@@ -56,8 +56,27 @@ impl Server {
     ///
     /// No such folder, or one that cannot be made.
     pub fn new(network: Network, folder: &Path, create: bool) -> Result<Server, MaskedError> {
-        let store = Store::open(folder, create)?;
         let (profile, weights) = network.into_parts();
+        Server::of(profile, weights, folder, create)
+    }
+
+    /// The same for a profile whose ranges may be wider than the weights need,
+    /// so that they say nothing about the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::new`].
+    ///
+    /// # Panics
+    ///
+    /// If the weights are not those of the profile's layers.
+    pub(in crate::protocol) fn of(
+        profile: Profile,
+        weights: Vec<Weights>,
+        folder: &Path,
+        create: bool,
+    ) -> Result<Server, MaskedError> {
+        let store = Store::open(folder, create)?;
         let widths = widths(&profile);
         let stages = profile.stages.iter().zip(weights);
         let (mut layers, mut norms, mut online) = (Vec::new(), Vec::new(), Vec::new());

@@ -113,7 +113,7 @@ impl Width {
     }
 
     /// Bits of the least slot that the client reckons with.
-    pub(super) fn least_bits(&self) -> u32 {
+    pub fn least_bits(&self) -> u32 {
         slot_bits(self.ring, self.norm)
     }
 }
