@@ -18,7 +18,7 @@ use super::{Elements, Ring, core::Core, kernel::Lanes, power::bits_at, ring::on}
 
 /// Largest total of the tables, in bytes: beyond it the cache loses what a few
 /// saved products gain.
-const TABLE_BYTES: usize = 16 << 20;
+const TABLE_BYTES: usize = 8 << 20;
 
 /// Most teeth if tables are scanned: reading 2^5 entries costs about an eighth
 /// of a product.
