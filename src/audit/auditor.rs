@@ -6,6 +6,7 @@ use crate::{
     network::Profile,
     paillier::Plaintext,
     protocol::{
+        bayhenn,
         exchange::{
             Client, LayoutChoice, Packing, Progress, ProtocolError, Query, QueryId, Reply,
             StageLayout,
@@ -30,7 +31,8 @@ pub trait Exchange {
 
 /// A server of one of the protocols that are audited.
 pub trait Serve {
-    /// Answers the bytes of a query.
+    /// Answers the bytes of a query, with weights from `draws` where weights
+    /// are drawn.
     ///
     /// # Errors
     ///
@@ -38,6 +40,7 @@ pub trait Serve {
     fn serve(
         &self,
         query: &[u8],
+        draws: &mut impl CryptoRng,
         rng: &mut impl CryptoRng,
         progress: Progress<'_>,
     ) -> Result<Reply, ProtocolError>;
@@ -47,6 +50,7 @@ impl Serve for two_party_dnn::Server {
     fn serve(
         &self,
         query: &[u8],
+        _draws: &mut impl CryptoRng,
         rng: &mut impl CryptoRng,
         progress: Progress<'_>,
     ) -> Result<Reply, ProtocolError> {
@@ -54,17 +58,32 @@ impl Serve for two_party_dnn::Server {
     }
 }
 
+impl Serve for bayhenn::Server {
+    fn serve(
+        &self,
+        query: &[u8],
+        draws: &mut impl CryptoRng,
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Reply, ProtocolError> {
+        let query = self.read(query)?;
+        Ok(self.answer_with(&query, draws, rng, progress)?.reply)
+    }
+}
+
 /// The real server in this process, with nothing between but the bytes of the
 /// messages.
 pub struct InProcess<S, R> {
     server: S,
+    draws: R,
     rng: R,
 }
 
 impl<S: Serve, R: CryptoRng> InProcess<S, R> {
-    /// A server with a generator of its own.
-    pub fn new(server: S, rng: R) -> InProcess<S, R> {
-        InProcess { server, rng }
+    /// A server with generators of its own: for weights, where they are drawn,
+    /// and for everything else.
+    pub fn new(server: S, draws: R, rng: R) -> InProcess<S, R> {
+        InProcess { server, draws, rng }
     }
 }
 
@@ -75,9 +94,10 @@ impl<S: Serve, R: CryptoRng> Exchange for InProcess<S, R> {
         progress: &(dyn Fn(f64) + Sync),
     ) -> Result<Reply, AuditError> {
         let progress = |done: usize, all: usize| progress(done as f64 / all as f64);
+        let (draws, rng) = (&mut self.draws, &mut self.rng);
         let reply = self
             .server
-            .serve(&query.to_bytes(), &mut self.rng, &progress)?;
+            .serve(&query.to_bytes(), draws, rng, &progress)?;
         Ok(Reply::from_bytes(&reply.to_bytes())?)
     }
 }

@@ -4,9 +4,12 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha20Rng};
 
 use super::{score::Truth, *};
 use crate::{
-    network::{InputSpec, Network, Op, Range, Shape, Stage},
+    network::{
+        BayesianNetwork, Deviations, InputSpec, Network, Op, Posterior, Range, Shape, Stage,
+    },
     paillier::SecretKey,
     protocol::{
+        bayhenn,
         exchange::{Client, ClientKeys, Query, Reply},
         two_party_dnn::Server,
     },
@@ -98,7 +101,7 @@ fn images(count: usize) -> Vec<Vec<i64>> {
 fn auditor<E: Exchange>(by: impl Fn(InProcess<Server, ChaCha20Rng>) -> E) -> impl Service {
     let network = network();
     let client = Client::new(network.profile().clone(), ClientKeys::Owner(key()));
-    let server = InProcess::new(Server::new(network).for_whole_run(), rng(4));
+    let server = InProcess::new(Server::new(network).for_whole_run(), rng(4), rng(6));
     Auditor::new(client, by(server), rng(5))
 }
 
@@ -271,4 +274,68 @@ fn a_reply_to_another_query_is_refused() {
     let mut service = auditor(|server| Stale(server, None));
     let refused = chosen::attack(&mut service, &|_| {});
     assert!(matches!(refused, Err(AuditError::OtherQuery)));
+}
+
+/// [`network`] with a deviation of 6 for each weight and of 40 for each bias.
+fn bayesian() -> BayesianNetwork {
+    let (mut profile, means) = network().into_parts();
+    profile.posterior = Some(Posterior { truncation: 4 });
+    let deviations = means
+        .iter()
+        .map(|layer| Deviations {
+            weights: vec![6; layer.weights.len()],
+            bias: vec![40; layer.bias.len()],
+        })
+        .collect();
+    BayesianNetwork::new(profile, means, deviations).expect("a sound network")
+}
+
+/// An auditor of [`bayesian`] whose queries ask for `samples` paths.
+fn bayesian_service(samples: usize) -> impl Service {
+    let network = bayesian();
+    let keys = ClientKeys::Owner(key());
+    let client = bayhenn::client(network.profile().clone(), keys, samples).expect("Bayesian");
+    let server = bayhenn::Server::new(network).for_whole_run();
+    Auditor::new(client, InProcess::new(server, rng(7), rng(4)), rng(5))
+}
+
+/// The generator is seeded, so what is likely is certain; the bounds are far
+/// from what is expected all the same.
+#[test]
+fn the_error_against_bayhenn_falls_with_the_square_root_of_the_answers() {
+    let mut service = bayesian_service(8);
+    let truth = truth();
+    let mut curve = Vec::new();
+    let mut see = |count: usize, model: Model, _: &dyn Service| {
+        assert!(model.iter().all(|layer| layer.explains.is_none()));
+        curve.push((count, truth.layers(&model), model));
+    };
+    repeat::attack(&mut service, 256, &mut see, &|_| {}).expect("an audit");
+    let counts: Vec<usize> = curve.iter().map(|(count, ..)| *count).collect();
+    assert_eq!(counts, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    for layer in 0..3 {
+        let error = |point: usize| curve[point].1[layer].mean_error;
+        // 16 times the answers, a quarter of the error.
+        for (few, many) in [(0, 4), (2, 6), (4, 8)] {
+            let ratio = error(few) / error(many);
+            assert!((2.0..8.0).contains(&ratio), "layer {layer}: {ratio}");
+        }
+        // The scatter tells the deviation.
+        let deviations = curve[8].2[layer].deviations.as_ref().expect("many answers");
+        let first = deviations[0];
+        assert!((4.5..7.5).contains(&first), "{first}");
+    }
+    // 8 answers a query, and one query more for what does not fit a message.
+    assert_eq!(service.traffic()[0].messages, 256 / 8);
+}
+
+/// One query holds many images, and all of them meet the same weights.
+#[test]
+fn natural_images_of_one_query_recover_the_weights_that_bayhenn_drew_for_it() {
+    let mut service = bayesian_service(2);
+    let curve = natural::attack(&mut service, &images(150), &|_| {}).expect("an audit");
+    let (_, model) = curve.last().expect("a point");
+    assert_eq!(model[0].explains, Some(true));
+    let score = &truth().layers(model)[0];
+    assert!((1.0..40.0).contains(&score.mean_error), "{score:?}");
 }

@@ -126,6 +126,8 @@ impl Attack {
 #[derive(Serialize)]
 struct Audit {
     protocol: &'static str,
+    /// Sets of weights that answer a query.
+    samples: usize,
     network: String,
     key_bits: u32,
     /// Whether the true weights were at hand.
@@ -169,9 +171,18 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         check_writable(path, Overwrite::Never).about_file(path)?;
     }
     let known = Known::of(&args.network, &args.session, console)?;
-    let protocol = args.protocol.or_default(known.profile())?.protocol;
-    let attacks = attacks(&args, protocol)?;
+    let terms = args.protocol.or_default(known.profile())?;
+    let attacks = attacks(&args, terms.protocol)?;
     args.session.check(attacks.len())?;
+    let repeats = repeats(&args, &attacks, terms.samples, console);
+    if attacks.contains(&Attack::Natural) && args.queries * terms.samples > MAX_IMAGES {
+        bail!(
+            "--queries {} with {} samples each: expected at most {MAX_IMAGES} in all; ask for \
+             fewer",
+            args.queries,
+            terms.samples
+        );
+    }
     let images = split_images(&args, &attacks, &known, console)?;
     let key = args.key.key(console)?.key;
 
@@ -182,11 +193,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let mut found = Vec::new();
     for &attack in &attacks {
         // A service of its own, so that traffic is counted by attack.
-        let mut service = known.service(protocol, key.clone(), &args.session)?;
+        let mut service = known.service(terms, key.clone(), &args.session)?;
         let begun = Instant::now();
         let points = play(
             attack,
-            &args,
+            repeats,
             service.as_mut(),
             &images,
             truth.as_ref(),
@@ -200,7 +211,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         });
     }
     let audit = Audit {
-        protocol: protocol.name(),
+        protocol: terms.protocol.name(),
+        samples: terms.samples,
         network: known.profile().name.clone(),
         key_bits: key.public().bits(),
         scored: truth.is_some(),
@@ -246,6 +258,18 @@ fn attacks(args: &Args, protocol: Protocol) -> CliResult<Vec<Attack>> {
     let mut attacks = args.attack.clone();
     attacks.dedup();
     Ok(attacks)
+}
+
+/// How many answers are averaged: a session has but one query for each layer.
+fn repeats(args: &Args, attacks: &[Attack], samples: usize, console: &Console) -> usize {
+    if args.session.is_given() && attacks.contains(&Attack::Repeat) && args.repeats > samples {
+        console.note(&format!(
+            "a session has one query for each layer: {samples} answers are averaged, as many as \
+             --samples says"
+        ));
+        return samples;
+    }
+    args.repeats
 }
 
 /// Natural images first, the rest to score with.
@@ -295,7 +319,7 @@ fn split_images(
 /// One attack; what is known as it goes on.
 fn play(
     attack: Attack,
-    args: &Args,
+    repeats: usize,
     service: &mut dyn Service,
     images: &Images,
     truth: Option<&Truth>,
@@ -324,7 +348,7 @@ fn play(
             let mut see = |count, model, service: &dyn Service| {
                 points.push(Point::new(count, &model, service, truth));
             };
-            repeat::attack(service, args.repeats, &mut see, &progress).explain()?;
+            repeat::attack(service, repeats, &mut see, &progress).explain()?;
         }
     }
     Ok(points)

@@ -1,7 +1,7 @@
 //! A line chart as SVG, for a browser or a paper.
 //!
-//! Panels stand side by side over one kind of horizontal axis, which is
-//! logarithmic; each has a vertical axis of its own. A logarithmic vertical
+//! Panels stand side by side, each with axes of its own. The horizontal one is
+//! always logarithmic. A logarithmic vertical
 //! axis has no place for 0, and here 0 is the best result there is: it gets a
 //! line of its own below the last decade.
 
@@ -35,6 +35,8 @@ pub struct Series {
 pub struct Panel {
     /// What stands above it.
     pub title: String,
+    /// What the horizontal axis is.
+    pub horizontal: String,
     /// What the vertical axis is.
     pub vertical: String,
     /// How it goes.
@@ -50,8 +52,6 @@ pub struct Plot {
     pub title: String,
     /// What stands below the title, smaller.
     pub subtitle: String,
-    /// What the horizontal axes are.
-    pub horizontal: String,
     /// The panels, from left to right.
     pub panels: Vec<Panel>,
 }
@@ -77,9 +77,8 @@ const BELOW: f64 = 58.0;
 impl Plot {
     /// The chart as the text of an SVG file.
     pub fn svg(&self) -> String {
-        let rows = self.panels.iter().map(|panel| panel.series.len());
-        // Legends have two columns.
-        let legend = rows.max().unwrap_or(0).div_ceil(2) as f64 * LEGEND_LINE;
+        let rows = self.panels.iter().map(Panel::legend_rows);
+        let legend = rows.max().unwrap_or(0) as f64 * LEGEND_LINE;
         let width = (LEFT + PANEL + GAP) * self.panels.len().max(1) as f64;
         let height = TOP + HEIGHT + BELOW + legend + 12.0;
         let mut out = String::new();
@@ -112,7 +111,7 @@ impl Plot {
         );
         for (index, panel) in self.panels.iter().enumerate() {
             let left = LEFT + index as f64 * (LEFT + PANEL + GAP);
-            panel.draw(&mut out, left, &self.horizontal);
+            panel.draw(&mut out, left);
         }
         out.push_str("</svg>\n");
         out
@@ -187,7 +186,7 @@ impl Frame {
 }
 
 impl Panel {
-    fn draw(&self, out: &mut String, left: f64, horizontal: &str) {
+    fn draw(&self, out: &mut String, left: f64) {
         let frame = Frame::new(self, left);
         let bottom = TOP + HEIGHT;
         for (value, label) in frame.ticks() {
@@ -219,7 +218,7 @@ impl Panel {
         let bold = "font-weight=\"bold\"";
         text(out, left, TOP - 10.0, "start", bold, &self.title);
         let middle = left + PANEL / 2.0;
-        text(out, middle, bottom + 38.0, "middle", "", horizontal);
+        text(out, middle, bottom + 38.0, "middle", "", &self.horizontal);
         let turned = format!(
             "transform=\"rotate(-90 {x:.1} {y:.1})\"",
             x = left - 54.0,
@@ -229,10 +228,21 @@ impl Panel {
         text(out, left - 54.0, y, "middle", &turned, &self.vertical);
         for (index, series) in self.series.iter().enumerate() {
             series.draw(out, &frame);
-            let column = (index % 2) as f64 * PANEL / 2.0;
-            let y = bottom + BELOW + (index / 2) as f64 * LEGEND_LINE;
+            let columns = self.legend_columns();
+            let column = (index % columns) as f64 * PANEL / columns as f64;
+            let y = bottom + BELOW + (index / columns) as f64 * LEGEND_LINE;
             series.legend(out, left + column, y);
         }
+    }
+
+    /// Two where names are short enough not to meet.
+    fn legend_columns(&self) -> usize {
+        let longest = self.series.iter().map(|s| s.name.chars().count()).max();
+        if longest.unwrap_or(0) <= 24 { 2 } else { 1 }
+    }
+
+    fn legend_rows(&self) -> usize {
+        self.series.len().div_ceil(self.legend_columns())
     }
 }
 
@@ -297,7 +307,7 @@ fn across_ticks((low, high): (f64, f64)) -> Vec<f64> {
 /// A power of ten as a label: plainly where that is short.
 fn power(exponent: i32) -> String {
     match exponent {
-        -4..=4 => format!("{}", 10f64.powi(exponent)),
+        -2..=4 => format!("{}", 10f64.powi(exponent)),
         _ => format!("1e{exponent}"),
     }
 }
@@ -348,6 +358,7 @@ mod tests {
         };
         let panel = |axis| Panel {
             title: name.into(),
+            horizontal: "queries".into(),
             vertical: "error".into(),
             axis,
             series: vec![series.clone()],
@@ -355,7 +366,6 @@ mod tests {
         Plot {
             title: name.into(),
             subtitle: String::new(),
-            horizontal: "queries".into(),
             panels: vec![panel(Axis::Log), panel(Axis::Percent)],
         }
     }

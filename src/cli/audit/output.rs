@@ -143,6 +143,10 @@ fn verdict(point: &Point) -> String {
         .map(|layer| Some(layer.score.as_ref()?.wrong_after_rounding))
         .sum();
     let all: usize = point.layers.iter().map(|layer| layer.unknowns).sum();
+    let determined_are_exact = point
+        .layers
+        .iter()
+        .all(|layer| layer.score.as_ref().is_some_and(|s| s.largest_error == 0.0));
     let mut text = match wrong {
         _ if point.is_exact() => format!(
             "Recovered exactly: all {} weights and biases, largest error 0.",
@@ -150,6 +154,12 @@ fn verdict(point: &Point) -> String {
         ),
         Some(0) => format!(
             "Recovered: rounding gives all {} weights and biases exactly.",
+            count(all as u64)
+        ),
+        Some(wrong) if determined_are_exact => format!(
+            "Every weight that the answers determine is exact; {} of {} weights and biases, which \
+             they do not determine, differ from the true ones.",
+            count(wrong as u64),
             count(all as u64)
         ),
         Some(wrong) => format!(
@@ -270,21 +280,37 @@ pub(super) fn csv(audit: &Audit) -> String {
 
 /// Errors and agreement against the number of answers: two panels an attack.
 pub(super) fn svg(audit: &Audit) -> String {
-    let mut panels = Vec::new();
+    // A single point is no curve, unless there is nothing else.
+    let curves = || audit.attacks.iter().filter(|found| found.points.len() > 1);
+    let drawn: Vec<&Found> = match curves().next() {
+        Some(_) => curves().collect(),
+        None => audit.attacks.iter().collect(),
+    };
+    let mut subtitle = "Weights that the answers do not determine count as errors too.".to_string();
     for found in &audit.attacks {
-        panels.push(errors(found));
-        panels.push(agreement(found));
+        if let ([point], true) = (&found.points[..], curves().next().is_some()) {
+            let messages: u64 = point.layers.iter().map(|l| l.traffic.messages).sum();
+            subtitle += &format!(
+                " Not drawn: {}, {messages} queries{}.",
+                found.attack,
+                if point.is_exact() {
+                    ", largest error 0"
+                } else {
+                    ""
+                }
+            );
+        }
     }
     Plot {
         title: format!(
             "{} of {}: what a client recovers",
             audit.protocol, audit.network
         ),
-        subtitle: "Error of the recovered weights, and the network that they make, against the \
-                   number of answers."
-            .into(),
-        horizontal: "answers".into(),
-        panels,
+        subtitle,
+        panels: drawn
+            .into_iter()
+            .flat_map(|found| [errors(found), agreement(found)])
+            .collect(),
     }
     .svg()
 }
@@ -311,7 +337,8 @@ fn errors(found: &Found) -> Panel {
     }
     Panel {
         title: format!("{}: error of weights and biases", found.attack),
-        vertical: "error, in integer weights".into(),
+        horizontal: found.counted.into(),
+        vertical: "error".into(),
         axis: Axis::Log,
         series,
     }
@@ -347,6 +374,7 @@ fn agreement(found: &Found) -> Panel {
     });
     Panel {
         title: format!("{}: the recovered network", found.attack),
+        horizontal: found.counted.into(),
         vertical: "share".into(),
         axis: Axis::Percent,
         series,

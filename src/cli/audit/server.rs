@@ -6,12 +6,12 @@ use std::{
 };
 
 use crate::{
-    audit::{AuditError, Auditor, Exchange, InProcess, Service},
+    audit::{AuditError, Auditor, Exchange, InProcess, Serve, Service},
     file::folder::{AnyNetwork, network_files},
     network::{Network, Profile},
     paillier::SecretKey,
     protocol::{
-        Protocol,
+        Protocol, bayhenn,
         exchange::{Client, ClientKeys, Query, Reply},
         session::{Record, Session, Side, Wait},
         two_party_dnn,
@@ -22,7 +22,7 @@ use super::super::{
     console::Console,
     error::{CliError, CliResult, Explain, bail},
     messages, network,
-    options::ModelOption,
+    options::{ModelOption, Terms},
     random,
 };
 
@@ -107,14 +107,15 @@ impl Known {
     /// The auditor's side of an exchange with the server.
     pub(super) fn service(
         &self,
-        protocol: Protocol,
+        terms: Terms,
         key: SecretKey,
         options: &SessionOptions,
     ) -> CliResult<Box<dyn Service>> {
         let (profile, rng) = (self.profile().clone(), random::system()?);
-        let client = match protocol {
-            Protocol::TwoPartyDnn => Client::new(profile.clone(), ClientKeys::Owner(key)),
-            Protocol::Bayhenn => bail!("this version does not audit {protocol}"),
+        let keys = ClientKeys::Owner(key);
+        let client = match terms.protocol {
+            Protocol::TwoPartyDnn => Client::new(profile.clone(), keys),
+            Protocol::Bayhenn => bayhenn::client(profile.clone(), keys, terms.samples).explain()?,
             Protocol::Masked => bail!(
                 "the audit does not play the masked protocol, whose client sees the same results \
                  of every layer as that of 2p-dnn; audit that"
@@ -127,15 +128,23 @@ impl Known {
         let Known::Network(network) = self else {
             bail!("a server in this process needs a model");
         };
-        match &**network {
+        Ok(match &**network {
             AnyNetwork::Fixed(network) => {
-                let server = two_party_dnn::Server::new(network.clone()).for_whole_run();
-                let server = InProcess::new(server, random::system()?);
-                Ok(Box::new(Auditor::new(client, server, rng)))
+                let server = two_party_dnn::Server::new(network.clone());
+                auditor(client, server.for_whole_run())?
             }
-            AnyNetwork::Bayesian(_) => bail!("this version does not audit {protocol}"),
-        }
+            AnyNetwork::Bayesian(network) => {
+                let server = bayhenn::Server::new(network.clone());
+                auditor(client, server.for_whole_run())?
+            }
+        })
     }
+}
+
+/// An auditor of a server in this process.
+fn auditor(client: Client, server: impl Serve + 'static) -> CliResult<Box<dyn Service>> {
+    let server = InProcess::new(server, random::system()?, random::system()?);
+    Ok(Box::new(Auditor::new(client, server, random::system()?)))
 }
 
 /// Whether a server of `protocol` draws its weights anew for every query.
@@ -170,8 +179,8 @@ impl InSession {
     fn exchange(&mut self, query: &Query) -> CliResult<Reply> {
         if self.written == self.profile.stages.len() {
             bail!(
-                "a server leaves a session after {} replies, and this attack needs more under this \
-                 key; use a longer key",
+                "a server leaves a session after {} replies, and this attack needs more; use a \
+                 longer key or fewer --samples",
                 self.written
             );
         }
