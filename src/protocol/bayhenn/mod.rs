@@ -22,12 +22,12 @@
 //!
 //! The posterior is a mean-field Gaussian: each weight by itself, integer mean
 //! and standard deviation, truncated
-//! ([`BayesianNetwork`](crate::network::BayesianNetwork)). The paths share one
+//! ([`BayesianNetwork`]). The paths share one
 //! encryption of the image and nothing else; all images of one query meet the
 //! same T draws. The number of paths stands in every message.
 //!
 //! Given the weights that were drawn, the logits of every path equal those of
-//! [`BayesianNetwork::forward`](crate::network::BayesianNetwork::forward) bit
+//! [`BayesianNetwork::forward`] bit
 //! for bit. The average is taken in floating point; it is for people.
 //!
 //! The server keeps nothing between two layers of a query, so a path has no
