@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use rand::{SeedableRng, rngs::ChaCha20Rng};
 use serde_json::{Value, json};
 
 use crate::{
@@ -141,8 +140,9 @@ impl Server {
         match self {
             Server::Fixed(server) => Ok(server.answer_with(query, rng, progress)?.reply),
             Server::Drawn(server) => {
-                // Hundreds of thousands of draws: not one call of the system each.
-                let mut draws = ChaCha20Rng::from_rng(rng);
+                // The system's own generator, which draws in buffers: no seed from
+                // which the weights could be drawn again stays in memory.
+                let mut draws = *rng;
                 let answer = server.answer_with(query, &mut draws, rng, progress)?;
                 Ok(answer.reply)
             }
