@@ -107,6 +107,12 @@ fn drawn_accuracy(
 }
 
 #[test]
+fn lenet5_square() {
+    let file = "t10k-images-idx3-ubyte";
+    check_fixed("lenet5_square", "lenet5-square", "mnist", file);
+}
+
+#[test]
 fn pneumonia_normal() {
     let file = "test-images-idx3-ubyte";
     check_fixed("pneumonia_normal", "pneumonia-normal", "pneumonia", file);
