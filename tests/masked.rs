@@ -608,6 +608,21 @@ fn a_request_with_another_request_s_batch() {
 }
 
 #[test]
+fn the_same_ciphertexts_with_other_slots_are_another_request() {
+    // The same seed in slots of another width would show its masks.
+    let said = exchange().request(|c| {
+        let narrower: Vec<String> = c
+            .get("slots")
+            .expect("it has slots")
+            .split(',')
+            .map(|bits| (bits.parse::<u32>().expect("a number") - 1).to_string())
+            .collect();
+        c.set("slots", narrower.join(","));
+    });
+    assert!(said.contains("already"), "{said}");
+}
+
+#[test]
 fn the_same_request_is_answered_again_with_the_same_masks() {
     let mut exchange = exchange();
     let request = Request::from_bytes(&exchange.request).expect("a request");

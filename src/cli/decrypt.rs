@@ -102,6 +102,17 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let (protocol, bytes) = messages::read_message(&path)?;
     if protocol == Protocol::Masked {
         let reply = masked::Reply::from_bytes(&bytes).about_file(&path)?;
+        if let Some(asked) = &args.query {
+            let query = masked::Query::from_bytes(&messages::read(asked)?).about_file(asked)?;
+            if query.header() != reply.header() {
+                bail!(
+                    "{}: does not answer {}: another key, network, layer or query, or other \
+                     masks; decrypt the reply to that query",
+                    path.display(),
+                    asked.display()
+                );
+            }
+        }
         let named = args.network.network.as_deref();
         let profile = network::profile_for(&reply.header().network, named, console)?;
         let client = masked::client(profile, &keys, &args.store)?;

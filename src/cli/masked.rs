@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-pub(crate) use crate::protocol::masked::Reply;
+pub(crate) use crate::protocol::masked::{Query, Reply};
 
 use crate::{
     file::container::hex,
     network::{Network, Profile},
     protocol::{
         exchange::ClientKeys,
-        masked::{Client, Header, PROTOCOL, Query, Server, Step},
+        masked::{Client, Header, PROTOCOL, Server, Step},
         session::Written,
     },
     report::{count, size},

@@ -56,8 +56,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROFILE|FOLDER")]
     network: Option<PathBuf>,
 
-    /// For how many predictions to ask.
-    #[arg(long, value_name = "N", requires = "key", conflicts_with = "input")]
+    /// For how many predictions to ask, at most a million at once.
+    #[arg(long, value_name = "N", requires = "key", conflicts_with = "input",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     count: Option<usize>,
 
     /// Slots so many bits wider than the profile demands, where the server says so.

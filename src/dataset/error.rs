@@ -230,7 +230,9 @@ pub enum DatasetError {
     #[error("holds no number; expected CSV with a vector a row, or .npy")]
     MatrixEmpty,
     /// A cell that is no number.
-    #[error("CSV line {line}, column {column}: {found:?} is no number")]
+    #[error(
+        "CSV line {line}, column {column}: {found:?} is no number, or has more digits than are read"
+    )]
     CsvNumber {
         /// Line in the file, from 1.
         line: u64,

@@ -23,7 +23,9 @@ impl<T> std::fmt::Debug for Matrix<T> {
 }
 
 /// Reads a matrix from CSV, each cell as what `number` says of it. A first
-/// line without a single number is a heading and is passed over.
+/// line of nothing but words is a heading and is passed over. What begins like a
+/// number, or is a word for one that is none (`nan`, `inf`), makes no heading: a
+/// row must not be lost because its numbers are not understood.
 ///
 /// # Errors
 /// If there is no number, a row has another length than the first, or a cell
@@ -51,7 +53,7 @@ pub fn read_matrix<T>(
                 expected: format!("{expected} as above"),
             });
         }
-        if index == 0 && record.iter().all(|text| number(&clean(text)).is_none()) {
+        if index == 0 && record.iter().all(|text| is_word(&clean(text))) {
             continue;
         }
         if values.len() + record.len() > MAX_VALUES {
@@ -62,7 +64,7 @@ pub fn read_matrix<T>(
             values.push(number(&text).ok_or_else(|| DatasetError::CsvNumber {
                 line,
                 column: column + 1,
-                found: text.chars().take(20).collect(),
+                found: text.chars().take(40).collect(),
             })?);
         }
         rows += 1;
@@ -75,6 +77,12 @@ pub fn read_matrix<T>(
         }),
         _ => Err(DatasetError::MatrixEmpty),
     }
+}
+
+/// Whether a cell can only be part of a heading.
+fn is_word(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.parse::<f64>().is_err()
 }
 
 #[cfg(test)]
@@ -100,13 +108,28 @@ mod tests {
     }
 
     #[test]
+    fn a_first_row_of_numbers_that_are_not_understood_is_no_heading() {
+        for text in [
+            "1e300,1e300\n1,2\n",
+            "NaN,inf\n1,2\n",
+            "\"1,5\",\"2,5\"\n1,2\n",
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains("line 1, column 1"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_cell_that_is_no_number() {
         for text in ["1,2\n3,x\n", "a,1\n3,x\n"] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains("is no number"), "{error}");
         }
         let error = read("1,2\n3,\n").unwrap_err().to_string();
-        assert_eq!(error, "CSV line 2, column 2: \"\" is no number");
+        assert_eq!(
+            error,
+            "CSV line 2, column 2: \"\" is no number, or has more digits than are read"
+        );
     }
 
     #[test]

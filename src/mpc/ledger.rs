@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Restoring an old copy of a ledger would forget marks; nothing on the same
-//! disk can prevent that.
+//! disk can prevent that. Marks carry no digest: a disk that turns a 1 into a 0
+//! frees a place unnoticed, and then only the other side's ledger refuses it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -204,6 +205,11 @@ impl Ledger {
         if bits.len() != length {
             return Err(damaged("a wrong length"));
         }
+        let width = count.div_ceil(8);
+        let beyond = |row: &[u8]| !count.is_multiple_of(8) && row[width - 1] >> (count % 8) != 0;
+        if width > 0 && bits.chunks(width).any(beyond) {
+            return Err(damaged("marks beyond its end"));
+        }
         Ok(Ledger {
             file,
             path: path.to_path_buf(),
@@ -383,6 +389,11 @@ mod tests {
     #[test]
     fn a_padded_ledger() {
         assert_eq!(damaged(|b| b.push(0)), "a wrong length");
+    }
+
+    #[test]
+    fn a_ledger_with_marks_beyond_its_end() {
+        assert_eq!(damaged(|b| b[130] |= 0x80), "marks beyond its end");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn numbers_that_are_none_are_named() {
     let error = refused("1,2\n3,x\n");
     assert_eq!(
         error,
-        "error: wrong.csv: CSV line 2, column 2: \"x\" is no number"
+        "error: wrong.csv: CSV line 2, column 2: \"x\" is no number, or has more digits than are read"
     );
     assert!(refused("1,2\n3\n").contains("line 2 has 1 columns"));
     assert!(refused("").contains("no number"));

@@ -322,7 +322,7 @@ fn a_store_without_a_batch_s_ledger_uses_none_of_it() {
     let ledger = files(&place.path("of-client"), "used").remove(0);
     fs::remove_file(ledger).expect("it exists");
     let said = place.fails(&encrypt(&["0.png"], "query.pdnn"));
-    assert!(said.contains("has no batch"), "{said}");
+    assert!(said.contains("masks for 0 more"), "{said}");
 }
 
 #[test]

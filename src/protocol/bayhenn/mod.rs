@@ -57,8 +57,9 @@
 //! same: the client checks every slot, reports a violation to its own user and
 //! stops; a server is free to draw from any distribution, and the client would
 //! not know. Nothing ties the stages of a query together at the server, which is
-//! stateless; the client refuses a reply whose query id, T, images or packing are
-//! not those of its query.
+//! stateless. A session, and `decrypt --query`, refuse a reply whose query id, T,
+//! images or packing are not those of the query; a reply by itself is only known
+//! to be for the client's key and network.
 
 mod prediction;
 mod server;

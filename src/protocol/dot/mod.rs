@@ -29,8 +29,12 @@
 //! overflow is impossible.
 //!
 //! *What it does not hide.* The client may choose its vectors: k independent
-//! ones tell it the whole matrix of the server. Whoever answers decides how
-//! many it answers.
+//! ones tell it the whole matrix of the server. A client that deviates needs
+//! fewer: the server cannot see what a preparation encrypts, and masks cover
+//! slots, not the bits above the last one, so that powers of a radix up there
+//! show about (|n| − slot bits) / weight bits numbers of every row in one
+//! preparation, with nothing asked online. Whoever must limit what is learned
+//! limits preparations.
 
 mod error;
 mod fixed;

@@ -3,8 +3,8 @@
 //! | file | side | holds |
 //! |---|---|---|
 //! | `ID.asked` | client | the seed of r, while the answer is awaited |
-//! | `ID.material` | client | the seed of r, and u for every layer and prediction |
-//! | `ID.material` | server | the seed of s, and the digest of the request that it answered |
+//! | `ID.client.material` | client | the seed of r, and u for every layer and prediction |
+//! | `ID.server.material` | server | the seed of s, and the digest of the request that it answered |
 //! | `ID.used` | both | which places are used ([`Ledger`](crate::mpc::ledger::Ledger)) |
 //!
 //! Containers with version and digest, mode 0600; what is read of them is wiped

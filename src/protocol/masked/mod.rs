@@ -64,8 +64,13 @@
 //!
 //! # Malicious parties
 //!
-//! Not covered. A client may send any z, or r outside the ring, and learns no
-//! more than linear combinations of rows of W. A server may answer anything;
+//! Not covered. A client may send any z, or plaintexts outside the ring, and
+//! learns linear combinations of the columns of W; as masks cover slots and not
+//! the bits above the last one, one preparation alone can show it whole rows, so
+//! a limit on online queries does not bind it, a limit on preparations does.
+//! Replies are re-randomised as in [2P-DNN](super::two_party_dnn), with the same
+//! remainder for a few keys, and with keys of the subgroup scheme the server
+//! trusts the key. A server may answer anything;
 //! the client refuses a result outside the layer's range, and that is all it
 //! can see. Files are not authenticated: take answers and replies only from the
 //! server you chose, and use a key and a store for one server.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     encrypted::layer::Layer,
+    file::key::public_to_json,
     mpc::expand::Seed,
     network::{Network, Profile, Weights},
     paillier::{Ciphertexts, Counts, Plaintext, PublicKey, Rerandomiser, pack_unsigned},
@@ -21,6 +22,7 @@ use super::{
     Answer, MaskedError, Progress, Query, Reply, Request, Width,
     answer::OnlineLayer,
     batch::{expect_key, expect_network},
+    fields::slots_to_text,
     material::ServerMaterial,
     prepare::covers,
     store::Store,
@@ -31,6 +33,8 @@ use super::{
 pub struct Server {
     profile: Profile,
     network: [u8; 32],
+    /// Digest of the weights.
+    weights: [u8; 32],
     widths: Vec<Width>,
     /// Without biases: those are added online.
     layers: Vec<Layer>,
@@ -78,6 +82,10 @@ impl Server {
     ) -> Result<Server, MaskedError> {
         let store = Store::open(folder, create)?;
         let widths = widths(&profile);
+        let mut digest = Sha256::new();
+        for weight in weights.iter().flat_map(|layer| &layer.weights) {
+            digest.update(weight.to_le_bytes());
+        }
         let stages = profile.stages.iter().zip(weights);
         let (mut layers, mut norms, mut online) = (Vec::new(), Vec::new(), Vec::new());
         for ((stage, weights), width) in stages.zip(&widths) {
@@ -92,6 +100,7 @@ impl Server {
         Ok(Server {
             network: profile.fingerprint(),
             profile,
+            weights: digest.finalize().into(),
             widths,
             layers,
             norms,
@@ -150,7 +159,12 @@ impl Server {
             };
             hiding.push(cover(width.ring, norm, found).ok_or_else(narrow)?);
         }
+        // All that decides where the masks of a seed go and what they hide: other
+        // slots or another matrix under the same seed would show the seed's masks.
         let mut hasher = Sha256::new();
+        hasher.update(self.weights);
+        hasher.update(slots_to_text(&request.slots));
+        hasher.update(public_to_json(&request.key));
         request.layers.iter().for_each(|rows| hasher.update(rows));
         let digest: [u8; 32] = hasher.finalize().into();
         let known = self.store.find(batch.id)?;

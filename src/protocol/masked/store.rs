@@ -43,6 +43,8 @@ const KEPT: usize = 16;
 
 /// Material of either side.
 pub(super) trait Material: Sized + Send + Sync {
+    /// Part of the names of its files, so that both sides may share a folder.
+    const SIDE: &str;
     fn read(bytes: &[u8]) -> Result<Self, MaskedError>;
     fn write(&self) -> Secret;
     fn batch(&self) -> &Batch;
@@ -51,6 +53,7 @@ pub(super) trait Material: Sized + Send + Sync {
 }
 
 impl Material for ClientMaterial {
+    const SIDE: &str = "client";
     fn read(bytes: &[u8]) -> Result<ClientMaterial, MaskedError> {
         ClientMaterial::from_bytes(bytes)
     }
@@ -67,6 +70,7 @@ impl Material for ClientMaterial {
 }
 
 impl Material for ServerMaterial {
+    const SIDE: &str = "server";
     fn read(bytes: &[u8]) -> Result<ServerMaterial, MaskedError> {
         ServerMaterial::from_bytes(bytes)
     }
@@ -124,7 +128,7 @@ impl<M: Material> Store<M> {
     }
 
     fn path(&self, batch: BatchId, end: &str) -> PathBuf {
-        self.folder.join(format!("{batch}.{end}"))
+        self.folder.join(format!("{batch}.{}.{end}", M::SIDE))
     }
 
     pub(super) fn no_batch(&self, batch: BatchId) -> MaskedError {
@@ -166,7 +170,8 @@ impl<M: Material> Store<M> {
         if !path.is_file() {
             return Err(self.no_batch(batch));
         }
-        let material = M::read(&self.read(&path)?)?;
+        let material = M::read(&self.read(&path)?)
+            .map_err(|error| self.problem(&format!("{}: {error}", path.display())))?;
         if material.batch().id != batch {
             return Err(self.problem(&format!("{batch}.material is of another batch")));
         }
@@ -320,7 +325,8 @@ impl<M: Material> Store<M> {
         let mut batches: Vec<BatchId> = entries
             .filter_map(|entry| {
                 let name = entry.ok()?.file_name();
-                let id = name.to_str()?.strip_suffix(".material")?;
+                let name = name.to_str()?.strip_suffix(".material")?;
+                let id = name.strip_suffix(M::SIDE)?.strip_suffix('.')?;
                 Some(BatchId(unhex(id)?))
             })
             .collect();
@@ -339,7 +345,11 @@ impl<M: Material> Store<M> {
     ) -> Result<Free, MaskedError> {
         let mut free = Free::default();
         for batch in self.batches()? {
-            let ledger = self.ledger(lock, batch)?;
+            let ledger = match self.ledger(lock, batch) {
+                // Material without its ledger counts as used up.
+                Err(MaskedError::NoBatch { .. }) => continue,
+                ledger => ledger?,
+            };
             let here = ledger.free(0);
             let subject = *ledger.subject();
             if here == 0 {
@@ -401,6 +411,8 @@ impl<M: Material> Store<M> {
         }
         let (mut segments, mut wanted) = (Vec::new(), count);
         for (batch, mut ledger) in free.ours {
+            // Read before it is marked: damaged material costs no mask.
+            self.material(batch)?;
             let runs = ledger.first_free(0, wanted);
             ledger.mark(&lock, 0, &runs)?;
             wanted -= runs.iter().map(ExactSizeIterator::len).sum::<usize>();
