@@ -17,6 +17,7 @@ use crate::{
     protocol::{
         dot::{self, Fixed, Scale, Server, Terms, exact_text, most_bits},
         masked::{Answer, MAX_COUNT, Query, Reply, Request},
+        session::Written,
     },
     report::{count, size},
 };
@@ -25,7 +26,7 @@ use super::{
     console::Console,
     error::{CliResult, Explain, bail},
     keys,
-    messages::{self, Output, QUERY, REPLY},
+    messages::{self, Output, QUERY, REPLY, STANDARD_OUTPUT},
     random,
 };
 
@@ -304,6 +305,21 @@ fn say_rounding(fixed: &Fixed, data: &Path, console: &Console) {
     }
 }
 
+/// Says what was written: as a note, and with `--json` as the result too, unless
+/// the file itself went to standard output.
+fn said(what: &str, vectors: usize, written: &Written, note: &str, console: &Console) -> CliResult {
+    console.note(note);
+    if !console.json() || written.path == Path::new(STANDARD_OUTPUT) {
+        return Ok(());
+    }
+    console.print_json(&json!({
+        "status": what,
+        "written": written.path.display().to_string(),
+        "bytes": written.bytes,
+        "vectors": vectors,
+    }))
+}
+
 fn ask(args: &Prepare, terms: &Path, store: &Path, key: &Path, console: &Console) -> CliResult {
     let Some(wanted) = args.count else {
         bail!("say with --count for how many vectors to ask masks");
@@ -318,13 +334,13 @@ fn ask(args: &Prepare, terms: &Path, store: &Path, key: &Path, console: &Console
         .explain()?;
     drop(bar);
     let written = output.write(&request.to_bytes(), console)?;
-    console.note(&format!(
+    let note = format!(
         "{}: a request for {} vectors, {}; for the server",
         written.path.display(),
         count(wanted),
         size(written.bytes as u64)
-    ));
-    Ok(())
+    );
+    said("request", wanted as usize, &written, &note, console)
 }
 
 /// The server with its numbers as the terms want them.
@@ -354,13 +370,14 @@ fn grant(
         .about_file(path)?;
     drop(bar);
     let written = output.write(&answer.to_bytes(), console)?;
-    console.note(&format!(
+    let vectors = request.batch().count;
+    let note = format!(
         "{}: masks for {} vectors, {}; for the client",
         written.path.display(),
-        count(request.batch().count as u64),
+        count(vectors as u64),
         size(written.bytes as u64)
-    ));
-    Ok(())
+    );
+    said("answer", vectors, &written, &note, console)
 }
 
 fn take_in(
@@ -414,14 +431,14 @@ fn mask(args: &Mask, console: &Console) -> CliResult {
     let query =
         dot::mask(&terms, &client, &fixed, store, &mut random::system()?).about_file(&args.data)?;
     let written = output.write(&query.to_bytes(), console)?;
-    console.note(&format!(
+    let note = format!(
         "{}: {} masked vectors, {}; for the server; masks for {} more",
         written.path.display(),
         count(fixed.vectors.len() as u64),
         size(written.bytes as u64),
         count(client.left().explain()? as u64)
-    ));
-    Ok(())
+    );
+    said("query", fixed.vectors.len(), &written, &note, console)
 }
 
 fn answer(args: &AnswerArgs, console: &Console) -> CliResult {
@@ -432,12 +449,12 @@ fn answer(args: &AnswerArgs, console: &Console) -> CliResult {
     let server = server(&terms, &args.data, &args.store, false)?;
     let reply = server.answer(&query).about_file(&args.query)?;
     let written = output.write(&reply.to_bytes(), console)?;
-    console.note(&format!(
+    let note = format!(
         "{}: {}; for the client",
         written.path.display(),
         size(written.bytes as u64)
-    ));
-    Ok(())
+    );
+    said("reply", reply.header().images, &written, &note, console)
 }
 
 fn open(args: &Open, console: &Console) -> CliResult {
@@ -480,5 +497,13 @@ fn open(args: &Open, console: &Console) -> CliResult {
         count(products.len() as u64),
         count(terms.vectors as u64)
     ));
+    if console.json() {
+        console.print_json(&json!({
+            "status": "products",
+            "written": out.display().to_string(),
+            "rows": products.len(),
+            "columns": terms.vectors,
+        }))?;
+    }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) const QUERY: &str = Kind::QUERY.name;
 pub(crate) const REPLY: &str = Kind::REPLY.name;
 
 /// What a message that went to standard output is said to be in.
-const STANDARD_OUTPUT: &str = "standard output";
+pub(crate) const STANDARD_OUTPUT: &str = "standard output";
 
 /// The largest message that is read: the most ciphertexts, and a header.
 const MAX_BYTES: u64 = MAX_MESSAGE as u64 + 2 * MAX_HEADER;

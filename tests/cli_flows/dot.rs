@@ -65,6 +65,31 @@ fn two_parties_compute_products_through_files() {
 }
 
 #[test]
+fn every_step_says_as_json_what_it_wrote() {
+    let place = parties();
+    place.ok(&words(PREPARE[0]));
+    let says = |line: &str| place.json(&words(&format!("{line} --json")));
+    for (line, status, vectors) in [
+        (PREPARE[1], "request", 5),
+        (PREPARE[2], "answer", 5),
+        (MASK, "query", 3),
+        (ANSWER, "reply", 3),
+    ] {
+        if line == MASK {
+            place.ok(&words(PREPARE[3]));
+        }
+        let said = says(line);
+        assert_eq!(said["status"], status);
+        assert_eq!(said["vectors"], vectors, "{line}");
+        let written = said["written"].as_str().expect("a path");
+        let bytes = fs::metadata(place.path(written)).expect("written").len();
+        assert_eq!(said["bytes"], bytes);
+    }
+    let said = says(&format!("{OPEN} -o products.csv"));
+    assert_eq!((&said["rows"], &said["columns"]), (&3.into(), &2.into()));
+}
+
+#[test]
 fn npy_files_are_taken_as_csv_files_are() {
     let place = prepared();
     let x = pdnn::dataset::write_npy(1, 3, &[0.5, 2.0, -1.0]);
