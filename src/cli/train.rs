@@ -6,6 +6,12 @@
 //! build it in.
 
 #[cfg(feature = "train")]
+mod config;
+#[cfg(feature = "train")]
+mod folder;
+#[cfg(feature = "train")]
+mod log;
+#[cfg(feature = "train")]
 mod tables;
 #[cfg(feature = "train")]
 mod work;

@@ -3,6 +3,7 @@
 mod bayesian;
 mod forward;
 mod malformed;
+mod malformed_features;
 mod ops;
 mod ranges;
 
