@@ -18,14 +18,10 @@
 //! A uniform r that shares a factor with n would be no unit; its probability is
 //! that of guessing a factor, and it is not tested for.
 
-use std::fmt;
-
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{
-    Ciphertexts, Plaintext, PublicKey, SecretKey, ciphertexts::add_plain, crt::Half, limbs,
-};
+use super::{Ciphertexts, Plaintext, PublicKey, Randomisers, SecretKey, crt::Half, limbs};
 use crate::bignum::{Comb, Elements};
 
 /// Encrypts under one key.
@@ -45,10 +41,9 @@ pub trait Encrypt {
     /// another key, or a plaintext does not fit the key
     /// ([`PublicKey::holds`]).
     fn encrypt_with(&self, plaintexts: &[Plaintext], randomisers: Randomisers) -> Ciphertexts {
-        let key = self.public();
-        assert!(key.n() == randomisers.key.n(), "randomisers of another key");
-        let elements = add_plain(key, &randomisers.elements, plaintexts);
-        Ciphertexts::from_elements(key, elements)
+        let same = self.public().n() == randomisers.key().n();
+        assert!(same, "randomisers of another key");
+        randomisers.encrypt(plaintexts)
     }
 
     /// Encrypts.
@@ -58,31 +53,6 @@ pub trait Encrypt {
     /// If a plaintext does not fit the key ([`PublicKey::holds`]).
     fn encrypt(&self, plaintexts: &[Plaintext], rng: &mut impl CryptoRng) -> Ciphertexts {
         self.encrypt_with(plaintexts, self.randomisers(plaintexts.len(), rng))
-    }
-}
-
-/// n-th powers modulo n² that blind one ciphertext each: wiped when dropped,
-/// absent from `Debug`, neither cloned nor written anywhere.
-pub struct Randomisers {
-    key: PublicKey,
-    elements: Zeroizing<Elements>,
-}
-
-impl Randomisers {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.elements.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl fmt::Debug for Randomisers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Randomisers({})", self.len())
     }
 }
 
@@ -136,10 +106,7 @@ impl Encrypt for PublicEncryptor {
             }
             None => uniform_powers(&self.key, count, rng),
         };
-        Randomisers {
-            key: self.key.clone(),
-            elements,
-        }
+        Randomisers::new(&self.key, elements)
     }
 }
 
@@ -200,10 +167,8 @@ impl Encrypt for OwnerEncryptor {
         };
         let n_limbs = public.ring().limbs();
         let rows = crt.combine(&x_p, &x_q, n_limbs);
-        Randomisers {
-            key: public.clone(),
-            elements: Zeroizing::new(public.ring().enter(&rows, 2 * n_limbs)),
-        }
+        let elements = public.ring().enter(&rows, 2 * n_limbs);
+        Randomisers::new(public, Zeroizing::new(elements))
     }
 }
 
@@ -229,10 +194,10 @@ mod tests {
     }
 
     fn randomiser_values(randomisers: &Randomisers) -> Vec<BigUint> {
-        let ring = randomisers.key.ring();
-        ring.leave(&randomisers.elements)
-            .chunks(2 * ring.limbs())
-            .map(limbs::to_biguint)
+        let bytes = randomisers.to_bytes();
+        bytes
+            .chunks(Ciphertexts::width(randomisers.key()))
+            .map(BigUint::from_bytes_be)
             .collect()
     }
 

@@ -125,6 +125,17 @@ pub enum PaillierError {
     /// A ciphertext shares a factor with n.
     #[error("ciphertext {0} is not invertible modulo n; it was not made by encryption")]
     CiphertextNotUnit(usize),
+    /// The rows of randomisers are cut off.
+    #[error("randomisers take {expected} bytes each, but {found} bytes are no multiple of that")]
+    RandomiserBytes {
+        /// Bytes of a randomiser under this key.
+        expected: usize,
+        /// Bytes found in all.
+        found: usize,
+    },
+    /// A randomiser is 0, or n² or more.
+    #[error("randomiser {0} is not between 0 and n^2; it is damaged or is for another key")]
+    RandomiserRange(usize),
     /// A plaintext does not lie between −n/2 and n/2.
     #[error("the number does not fit a key of {0} bits; use a smaller number or a longer key")]
     PlaintextRange(u32),

@@ -20,7 +20,8 @@
 //! | `secret`, `crt` | the secret key, decryption; arithmetic modulo p² and q² |
 //! | `plaintext`, `packing` | signed integers; many of them in one plaintext |
 //! | `ciphertexts` | vectors of ciphertexts, and sums of them |
-//! | `encrypt` | randomisers and encryption, with either key |
+//! | `encrypt` | fresh randomisers and encryption, with either key |
+//! | `randomisers` | randomisers by themselves: drawn before there is anything to encrypt |
 //! | `rerandomise` | what a server does to every result before it leaves |
 //! | `limbs`, `primality` | helpers |
 //!
@@ -49,17 +50,19 @@ mod packing;
 mod plaintext;
 mod primality;
 mod public;
+mod randomisers;
 mod rerandomise;
 mod scheme;
 mod secret;
 mod subgroup;
 
 pub use ciphertexts::Ciphertexts;
-pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor, Randomisers};
+pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor};
 pub use error::PaillierError;
 pub use packing::{PackError, SlotLayout, pack, pack_unsigned, unpack, unpack_unsigned};
 pub use plaintext::Plaintext;
 pub use public::{Fingerprint, PublicKey};
+pub use randomisers::Randomisers;
 pub use rerandomise::Rerandomiser;
 pub use scheme::Scheme;
 pub use secret::SecretKey;
