@@ -20,12 +20,14 @@
 //! a full one: 5h² limb products instead of 8h², 3.5h² instead of 6h² for a
 //! square.
 
+mod digits;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod limbs;
 mod portable;
-mod rows;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use ifma::Ifma;

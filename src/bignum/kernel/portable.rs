@@ -8,11 +8,11 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 #[cfg(target_arch = "x86_64")]
-use super::rows::Adx;
+use super::tiles::Adx;
 use super::{
     Lanes,
+    digits::Plain,
     limbs::{add_assign, add_small, negative_inverse, reduce_once},
-    rows::Plain,
     scalar::{product, product_at, square, square_at},
 };
 
@@ -22,7 +22,7 @@ pub(in crate::bignum) struct Portable {
     m: Vec<u64>,
     /// −m⁻¹ mod 2^64.
     k0: u64,
-    /// How a row is multiplied.
+    /// How digits are multiplied, if not in plain Rust.
     #[cfg(target_arch = "x86_64")]
     #[zeroize(skip)]
     adx: Option<Adx>,
@@ -52,7 +52,7 @@ impl Portable {
 }
 
 /// Calls the stamp of `$fixed` for the size, or `$any` with scratch from the
-/// heap, on the best rows.
+/// heap, with the best instructions.
 macro_rules! with_size {
     ($self:ident, $fixed:ident, $any:ident, $($arg:expr),*) => {{
         #[cfg(target_arch = "x86_64")]
@@ -62,14 +62,14 @@ macro_rules! with_size {
         }
         with_size!(@ $self, Plain, $fixed, $any, $($arg),*);
     }};
-    (@ $self:ident, $rows:expr, $fixed:ident, $any:ident, $($arg:expr),*) => {
+    (@ $self:ident, $digits:expr, $fixed:ident, $any:ident, $($arg:expr),*) => {
         match $self.m.len() {
-            16 => $fixed::<_, 16>($rows, $($arg),*),
-            24 => $fixed::<_, 24>($rows, $($arg),*),
-            32 => $fixed::<_, 32>($rows, $($arg),*),
-            48 => $fixed::<_, 48>($rows, $($arg),*),
-            64 => $fixed::<_, 64>($rows, $($arg),*),
-            h => $any($rows, h, &mut vec![0; 4 * h], $($arg),*),
+            16 => $fixed::<_, 16>($digits, $($arg),*),
+            24 => $fixed::<_, 24>($digits, $($arg),*),
+            32 => $fixed::<_, 32>($digits, $($arg),*),
+            48 => $fixed::<_, 48>($digits, $($arg),*),
+            64 => $fixed::<_, 64>($digits, $($arg),*),
+            h => $any($digits, h, &mut vec![0; 4 * h], $($arg),*),
         }
     };
 }
