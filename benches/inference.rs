@@ -1,31 +1,45 @@
-//! What a layer and a whole classification cost, with the LeNet-5 of
-//! `models/lenet5`.
+//! What a layer and a whole classification cost, for the networks of
+//! `models/lenet5` and `models/lenet5-fast`, on one thread and on two.
 //!
 //! `PDNN_KERNEL=portable cargo bench --bench inference` measures the portable
 //! kernel, `PDNN_KERNEL=ifma …` the vector kernel; without the variable, the
-//! best kernel that the machine has. `RAYON_NUM_THREADS=1` measures one core.
+//! best kernel that the machine has. Both parties run in turn, with keys and
+//! combs made beforehand: `scripts/measure.sh` times `pdnn run` and
+//! `pdnn evaluate`, from the first byte to the last.
 
 use std::{hint::black_box, path::Path, time::Duration};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdnn::{
     file::load_network,
-    network::Network,
+    network::{Network, Profile},
     paillier::SecretKey,
     protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Query, Reply, Server, Step},
 };
 use rand::{SeedableRng, rngs::ChaCha20Rng};
+use rayon::ThreadPoolBuilder;
 
-fn lenet5() -> Network {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lenet5");
-    load_network(&folder).expect("the committed model")
+const NETWORKS: [&str; 2] = ["lenet5", "lenet5-fast"];
+
+fn network(name: &str) -> Network {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    load_network(&models.join(name)).expect("a committed model")
+}
+
+fn key(bits: u32, subgroup: bool, rng: &mut ChaCha20Rng) -> SecretKey {
+    let key = if subgroup {
+        SecretKey::generate_subgroup(bits, rng)
+    } else {
+        SecretKey::generate(bits, rng)
+    };
+    key.expect("a standard size")
 }
 
 /// Images that are random within the input range: the cost does not depend on
 /// what they show.
-fn images(network: &Network, count: usize, rng: &mut ChaCha20Rng) -> Vec<Vec<i64>> {
+fn images(profile: &Profile, count: usize, rng: &mut ChaCha20Rng) -> Vec<Vec<i64>> {
     use rand::RngExt;
-    let input = network.profile().input;
+    let input = profile.input;
     (0..count)
         .map(|_| {
             (0..input.shape.len())
@@ -59,15 +73,18 @@ fn exchanges(
 
 fn layers(c: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    for bits in [2048, 3072] {
-        let network = lenet5();
-        let key = SecretKey::generate(bits, &mut rng).expect("a key");
-        let images = images(&network, 1, &mut rng);
+    for (name, bits) in NETWORKS
+        .iter()
+        .flat_map(|name| [(name, 2048), (name, 3072)])
+    {
+        let network = network(name);
+        let key = key(bits, false, &mut rng);
+        let images = images(network.profile(), 1, &mut rng);
         let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
         let server = Server::new(network).for_whole_run();
         let exchanges = exchanges(&client, &server, &images, &mut rng);
 
-        let mut group = c.benchmark_group(format!("lenet5/{bits} bits/one image"));
+        let mut group = c.benchmark_group(format!("layers/{name}, {bits} bits, one image"));
         group
             .sample_size(10)
             .measurement_time(Duration::from_secs(3));
@@ -84,23 +101,33 @@ fn layers(c: &mut Criterion) {
     }
 }
 
+/// Every image of a call, from its first query to its last reply.
 fn whole_images(c: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
-    let mut group = c.benchmark_group("lenet5/classification");
-    group
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(5));
-    for (bits, count) in [(2048, 1), (3072, 1), (2048, 100)] {
-        let network = lenet5();
-        let key = SecretKey::generate(bits, &mut rng).expect("a key");
-        let images = images(&network, count, &mut rng);
+    let keys = [(2048, false), (2048, true), (3072, false)];
+    for (name, (bits, subgroup)) in NETWORKS.iter().flat_map(|name| keys.map(|key| (name, key))) {
+        let network = network(name);
+        let key = key(bits, subgroup, &mut rng);
         let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
         let server = Server::new(network).for_whole_run();
-        group.bench_function(format!("{bits} bits/{count} images"), |b| {
-            b.iter(|| exchanges(&client, &server, black_box(&images), &mut rng));
-        });
+        let scheme = if subgroup { ", subgroup key" } else { "" };
+        let mut group = c.benchmark_group(format!("classification/{name}, {bits} bits{scheme}"));
+        group
+            .sample_size(10)
+            .measurement_time(Duration::from_secs(5));
+        for (count, threads) in [(1, 1), (1, 2), (100, 1), (100, 2)] {
+            let images = images(client.profile(), count, &mut rng);
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.expect("threads");
+            group.throughput(Throughput::Elements(count as u64));
+            let items = if count == 1 { "image" } else { "images" };
+            let lanes = if threads == 1 { "thread" } else { "threads" };
+            group.bench_function(format!("{count} {items}, {threads} {lanes}"), |b| {
+                b.iter(|| pool.install(|| exchanges(&client, &server, &images, &mut rng)));
+            });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, layers, whole_images);

@@ -1,27 +1,35 @@
 //! What a product modulo n² costs, and what is built of products, beside
-//! num-bigint and crypto-bigint in the same run.
+//! num-bigint and crypto-bigint in the same run; with `cargo bench -p pdnn-gmp`
+//! beside GMP as well.
 //!
 //! `cargo bench --bench kernels` takes every kernel that the machine has, or
-//! only the one that `PDNN_KERNEL` names. Figures are
-//! per element, on one thread: `RAYON_NUM_THREADS=1`. A group named `…/8`
-//! works on eight elements at a time, which is what a vector kernel wants, and
-//! reports the time of all eight.
+//! only the one that `PDNN_KERNEL` names. All figures are for one element,
+//! though `pdnn` works on eight at a time; `RAYON_NUM_THREADS=1` holds it to one
+//! core, as the others are.
 
-use std::{hint::black_box, time::Duration};
+mod peers;
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
-use crypto_bigint::{
-    BoxedUint, Odd,
-    modular::{BoxedMontyForm, BoxedMontyParams},
-};
 use num_bigint::BigUint;
 use pdnn::bignum::{Comb, Elements, KernelKind, Program, Ring, Stage};
+use peers::{Library, dot_product, with_libraries};
 use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
 
 /// Elements in a batch.
 const BATCH: usize = 8;
+
+/// Products in a row, which show the kernel without what a call costs.
+const CHAIN: u32 = 1000;
+
+/// Terms of a dot product.
+const TERMS: usize = 400;
 
 fn random(limbs: usize, rng: &mut ChaCha20Rng) -> Vec<u64> {
     (0..limbs).map(|_| rng.next_u64()).collect()
@@ -35,21 +43,32 @@ fn odd_modulus(bits: usize, rng: &mut ChaCha20Rng) -> Vec<u64> {
 }
 
 fn number(limbs: &[u64]) -> BigUint {
-    BigUint::from_bytes_le(
-        &limbs
-            .iter()
-            .flat_map(|l| l.to_le_bytes())
-            .collect::<Vec<_>>(),
-    )
+    let bytes: Vec<u8> = limbs.iter().flat_map(|l| l.to_le_bytes()).collect();
+    BigUint::from_bytes_le(&bytes)
 }
 
-fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
-    let mut group = c.benchmark_group(name);
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+fn group<'a>(c: &'a mut Criterion, name: &str, bits: usize) -> Group<'a> {
+    let mut group = c.benchmark_group(format!("{name}/{bits} bits"));
     group
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1500))
         .sample_size(30);
     group
+}
+
+/// The time of one of the `items` that a call makes.
+fn per_item<T>(g: &mut Group, name: &str, items: usize, mut call: impl FnMut() -> T) {
+    g.bench_function(name, |bench| {
+        bench.iter_custom(|times| {
+            let start = Instant::now();
+            for _ in 0..times {
+                black_box(call());
+            }
+            start.elapsed().div_f64(items as f64)
+        });
+    });
 }
 
 struct Setting {
@@ -58,6 +77,35 @@ struct Setting {
     m: Vec<u64>,
     elements: Elements,
     rng: ChaCha20Rng,
+}
+
+impl Setting {
+    fn new(bits: usize, kernel: KernelKind) -> Setting {
+        let mut rng = ChaCha20Rng::seed_from_u64(bits as u64);
+        let m = odd_modulus(bits, &mut rng);
+        let ring = Ring::with_kernel(&m, kernel).expect("an odd modulus");
+        // Powers of 2, so that all of them are units.
+        let two = ring.enter(&[2], 1);
+        let comb = Comb::new(&ring, &two, 256, TERMS);
+        let elements = comb.pow(&random(4 * TERMS, &mut rng), 4);
+        Setting {
+            bits,
+            ring,
+            m,
+            elements,
+            rng,
+        }
+    }
+
+    fn n(&self) -> BigUint {
+        number(&self.m)
+    }
+
+    /// The elements as numbers modulo n².
+    fn numbers(&self) -> Vec<BigUint> {
+        let rows = self.ring.leave(&self.elements);
+        rows.chunks(2 * self.m.len()).map(number).collect()
+    }
 }
 
 /// The kernels to compare.
@@ -70,165 +118,174 @@ fn kernels() -> Vec<KernelKind> {
     all
 }
 
-fn sizes_and_kernels() -> impl Iterator<Item = (usize, KernelKind)> {
-    let each = |bits| kernels().into_iter().map(move |kernel| (bits, kernel));
-    [2048, 3072].into_iter().flat_map(each)
-}
-
-fn setting(bits: usize, kernel: KernelKind) -> Setting {
-    let mut rng = ChaCha20Rng::seed_from_u64(bits as u64);
-    let m = odd_modulus(bits, &mut rng);
-    let ring = Ring::with_kernel(&m, kernel).expect("an odd modulus");
-    // Powers of 2, so that all of them are units.
-    let two = ring.enter(&[2], 1);
-    let comb = Comb::new(&ring, &two, 256, 400);
-    let elements = comb.pow(&random(4 * 400, &mut rng), 4);
-    Setting {
-        bits,
-        ring,
-        m,
-        elements,
-        rng,
-    }
-}
-
 /// One product and one square modulo m², here and in other libraries.
 fn products(c: &mut Criterion) {
     for bits in [2048, 3072, 4096] {
-        let mut g = group(c, &format!("product mod n^2/{bits}"));
+        let mut g = group(c, "product mod n^2", bits);
         for kernel in kernels() {
-            let s = setting(bits, kernel);
+            let s = Setting::new(bits, kernel);
             let kernel = kernel.name();
             let eights = s.elements.slice(0..BATCH);
             let others = s.elements.slice(BATCH..2 * BATCH);
-            g.bench_function(format!("pdnn {kernel}/8"), |bench| {
-                bench.iter(|| s.ring.mul(black_box(&eights), black_box(&others)));
-            });
-            g.bench_function(format!("pdnn {kernel}, square/8"), |bench| {
-                bench.iter(|| s.ring.square(black_box(&eights)));
-            });
-            // Chains show the kernel without the overhead of a call for each.
-            g.bench_function(format!("pdnn {kernel}, 1000 squares/8"), |bench| {
-                bench.iter(|| s.ring.pow2k(black_box(&eights), 1000));
-            });
             let mut chains = Program::new(BATCH).expect("few inputs");
-            let row = |j: u32| (0..1001).map(move |t| (t + j) % BATCH as u32);
+            let row = |j: u32| (0..=CHAIN).map(move |t| (t + j) % BATCH as u32);
             let rows = (0..BATCH as u32).map(row).collect();
             chains.push(Stage::Products(rows)).expect("in range");
-            g.bench_function(format!("pdnn {kernel}, 1000 products/8"), |bench| {
-                bench.iter(|| s.ring.run(&chains, &eights).expect("no inversions"));
+            let all = BATCH * CHAIN as usize;
+            per_item(&mut g, &format!("pdnn {kernel}"), all, || {
+                s.ring.run(&chains, &eights).expect("no inversions")
             });
+            per_item(&mut g, &format!("pdnn {kernel}, square"), all, || {
+                s.ring.pow2k(black_box(&eights), CHAIN)
+            });
+            per_item(
+                &mut g,
+                &format!("pdnn {kernel}, called for eight"),
+                BATCH,
+                || s.ring.mul(black_box(&eights), black_box(&others)),
+            );
         }
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let m = odd_modulus(bits, &mut rng);
-        let mm = number(&m) * number(&m);
-        let (na, nb) = (
-            number(&random(2 * m.len(), &mut rng)) % &mm,
-            number(&random(2 * m.len(), &mut rng)) % &mm,
-        );
-        g.bench_function("num-bigint (a*b) % m", |bench| {
-            bench.iter(|| black_box(&na) * black_box(&nb) % &mm);
-        });
-        let words = mm.to_u64_digits();
-        let modulus = Odd::new(BoxedUint::from_words(words)).expect("odd");
-        let params = BoxedMontyParams::new(modulus);
-        let form = |x: &BigUint| {
-            let mut words = x.to_u64_digits();
-            words.resize(2 * m.len(), 0);
-            BoxedMontyForm::new(BoxedUint::from_words(words), &params)
-        };
-        let (fa, fb) = (form(&na), form(&nb));
-        g.bench_function("crypto-bigint Montgomery", |bench| {
-            bench.iter(|| black_box(&fa) * black_box(&fb));
-        });
+        with_libraries!(product(&mut g, bits));
         g.finish();
     }
+}
+
+fn product<L: Library>(g: &mut Group, bits: usize) {
+    let s = Setting::new(bits, KernelKind::Portable);
+    let library = L::new(&s.n().pow(2));
+    let numbers = s.numbers();
+    let (a, b) = (library.residue(&numbers[0]), library.residue(&numbers[1]));
+    per_item(g, L::NAME, 1, || {
+        library.product(black_box(&a), black_box(&b))
+    });
 }
 
 /// Full exponentiations, and the shorter ones of decryption by CRT.
 fn powers(c: &mut Criterion) {
-    for (bits, kernel) in sizes_and_kernels() {
-        let mut s = setting(bits, kernel);
-        let eights = s.elements.slice(0..BATCH);
-        let exp = random(s.m.len(), &mut s.rng);
-        let half = odd_modulus(s.bits / 2, &mut s.rng);
-        let prime = Ring::with_kernel(&half, kernel).expect("an odd modulus");
-        let base = prime.enter(&random(2 * half.len() * BATCH, &mut s.rng), 2 * half.len());
-        let half_exp = random(half.len(), &mut s.rng);
-
-        let mut g = group(c, &format!("power/{bits}/{}", kernel.name()));
-        g.bench_function("secret, n bits/8", |bench| {
-            bench.iter(|| s.ring.pow_secret(&eights, &exp));
-        });
-        g.bench_function("public, n bits/8", |bench| {
-            bench.iter(|| s.ring.pow_public(&eights, &exp));
-        });
-        g.bench_function("secret mod p^2, n/2 bits/8", |bench| {
-            bench.iter(|| prime.pow_secret(&base, &half_exp));
-        });
-        let comb = Comb::new(&s.ring, &s.elements.slice(0..1), s.bits as u32 / 2, 100_000);
-        let exps = random(s.m.len() / 2 * BATCH, &mut s.rng);
-        g.bench_function(
-            format!("comb, n/2 bits, {} products/8", comb.products_per_power()),
-            |bench| {
-                bench.iter(|| comb.pow(&exps, s.m.len() / 2));
-            },
-        );
-        let scanning = comb.scanning();
-        g.bench_function(
-            format!(
-                "scanning comb, n/2 bits, {} products/8",
-                scanning.products_per_power()
-            ),
-            |bench| {
-                bench.iter(|| scanning.pow(&exps, s.m.len() / 2));
-            },
-        );
-        let (n, e) = (number(&s.m), number(&exp));
-        let (base, mm) = (number(&s.ring.leave(&s.elements.slice(0..1))), &n * &n);
-        g.bench_function("num-bigint modpow, n bits", |bench| {
-            bench.iter(|| base.modpow(&e, &mm));
-        });
-        g.finish();
-    }
-}
-
-/// The dot product of 400 ciphertexts with signed 8-bit weights, eight rows.
-fn dot_product(c: &mut Criterion) {
-    for (bits, kernel) in sizes_and_kernels() {
-        let mut s = setting(bits, kernel);
-        let mut program = Program::new(400).expect("few inputs");
-        let mut rows = Vec::new();
-        for _ in 0..BATCH {
-            let weights: Vec<i8> = (0..400).map(|_| s.rng.next_u32() as i8).collect();
-            for sign in [1, -1] {
-                let mut row: Vec<(u32, u32)> = (0..400)
-                    .map(|i| (i, i32::from(weights[i as usize]) * sign))
-                    .filter(|&(_, w)| w > 0)
-                    .map(|(i, w)| (i, w as u32))
-                    .collect();
-                row.sort_by_key(|&(_, w)| std::cmp::Reverse(w));
-                rows.push(row);
-            }
+    for bits in [2048, 3072] {
+        let mut g = group(c, "power mod n^2", bits);
+        for kernel in kernels() {
+            power_here(&mut g, &mut Setting::new(bits, kernel));
         }
-        let sums = program.push(Stage::Weighted(rows)).expect("in range");
-        let inverses = program
-            .push(Stage::Invert(sums.clone().skip(1).step_by(2).collect()))
-            .expect("in range");
-        let pairs = sums.step_by(2).zip(inverses).collect();
-        program.push(Stage::Powers(pairs)).expect("in range");
-        let counts = program.counts();
-        let mut g = group(c, &format!("dot product/{bits}/{}", kernel.name()));
-        let name = format!(
-            "400 x 8 bits, {} products/8",
-            counts.products + counts.squarings
-        );
-        g.bench_function(name, |bench| {
-            bench.iter(|| s.ring.run(&program, &s.elements).expect("units"));
-        });
+        with_libraries!(power(&mut g, bits));
         g.finish();
     }
 }
 
-criterion_group!(benches, products, powers, dot_product);
+fn power_here(g: &mut Group, s: &mut Setting) {
+    let name = format!("pdnn {}", s.ring.kernel().name());
+    let eights = s.elements.slice(0..BATCH);
+    let exp = random(s.m.len(), &mut s.rng);
+    per_item(g, &format!("{name}, secret exponent"), BATCH, || {
+        s.ring.pow_secret(&eights, &exp)
+    });
+    per_item(g, &format!("{name}, public exponent"), BATCH, || {
+        s.ring.pow_public(&eights, &exp)
+    });
+
+    let half = odd_modulus(s.bits / 2, &mut s.rng);
+    let prime = Ring::with_kernel(&half, s.ring.kernel()).expect("an odd modulus");
+    let base = prime.enter(&random(2 * half.len() * BATCH, &mut s.rng), 2 * half.len());
+    let half_exp = random(half.len(), &mut s.rng);
+    per_item(
+        g,
+        &format!("{name}, secret half exponent mod p^2"),
+        BATCH,
+        || prime.pow_secret(&base, &half_exp),
+    );
+
+    let comb = Comb::new(&s.ring, &s.elements.slice(0..1), s.bits as u32 / 2, 100_000);
+    let exps = random(s.m.len() / 2 * BATCH, &mut s.rng);
+    let count = comb.products_per_power();
+    per_item(
+        g,
+        &format!("{name}, comb, half exponent, {count} products"),
+        BATCH,
+        || comb.pow(&exps, s.m.len() / 2),
+    );
+    let comb = comb.scanning();
+    let count = comb.products_per_power();
+    per_item(
+        g,
+        &format!("{name}, scanning comb, half exponent, {count} products"),
+        BATCH,
+        || comb.pow(&exps, s.m.len() / 2),
+    );
+}
+
+fn power<L: Library>(g: &mut Group, bits: usize) {
+    let mut s = Setting::new(bits, KernelKind::Portable);
+    let library = L::new(&s.n().pow(2));
+    let base = library.residue(&s.numbers()[0]);
+    let exponent = number(&random(s.m.len(), &mut s.rng));
+    per_item(g, L::NAME, 1, || library.power(black_box(&base), &exponent));
+}
+
+/// The dot product of 400 ciphertexts with signed 8-bit weights: eight rows of
+/// a compiled program here, a power for each term elsewhere.
+fn dot_products(c: &mut Criterion) {
+    for bits in [2048, 3072] {
+        let mut g = group(c, "dot product, 400 signed 8-bit weights", bits);
+        for kernel in kernels() {
+            let s = Setting::new(bits, kernel);
+            let program = compiled();
+            let counts = program.counts();
+            let count = (counts.products + counts.squarings) / BATCH as u64;
+            let name = format!("pdnn {}, {count} products", kernel.name());
+            per_item(&mut g, &name, BATCH, || {
+                s.ring.run(&program, &s.elements).expect("units")
+            });
+        }
+        with_libraries!(dot_product_term_by_term(&mut g, bits));
+        g.finish();
+    }
+}
+
+/// The weights of row `j`.
+fn weights(j: usize) -> Vec<i8> {
+    let mut rng = ChaCha20Rng::seed_from_u64(j as u64);
+    (0..TERMS).map(|_| rng.next_u32() as i8).collect()
+}
+
+/// Eight rows of weights as products: the positive ones, times the inverse of
+/// the negative ones.
+fn compiled() -> Program {
+    let mut program = Program::new(TERMS).expect("few inputs");
+    let mut rows = Vec::new();
+    for weights in (0..BATCH).map(weights) {
+        for sign in [1, -1] {
+            let mut row: Vec<(u32, u32)> = (0..TERMS as u32)
+                .map(|i| (i, i32::from(weights[i as usize]) * sign))
+                .filter(|&(_, w)| w > 0)
+                .map(|(i, w)| (i, w as u32))
+                .collect();
+            row.sort_by_key(|&(_, w)| std::cmp::Reverse(w));
+            rows.push(row);
+        }
+    }
+    let sums = program.push(Stage::Weighted(rows)).expect("in range");
+    let inverses = program
+        .push(Stage::Invert(sums.clone().skip(1).step_by(2).collect()))
+        .expect("in range");
+    let pairs = sums.step_by(2).zip(inverses).collect();
+    program.push(Stage::Powers(pairs)).expect("in range");
+    program
+}
+
+fn dot_product_term_by_term<L: Library>(g: &mut Group, bits: usize) {
+    let s = Setting::new(bits, KernelKind::Portable);
+    let library = L::new(&s.n().pow(2));
+    let bases: Vec<L::Residue> = s.numbers().iter().map(|x| library.residue(x)).collect();
+    let weights = weights(0);
+    let ours = s.ring.run(&compiled(), &s.elements).expect("units");
+    assert_eq!(
+        library.number(&dot_product(&library, &bases, &weights)),
+        number(&s.ring.leave(&ours.slice(0..1))),
+        "{} computes something else",
+        L::NAME
+    );
+    per_item(g, L::NAME, 1, || dot_product(&library, &bases, &weights));
+}
+
+criterion_group!(benches, products, powers, dot_products);
 criterion_main!(benches);

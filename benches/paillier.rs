@@ -1,19 +1,54 @@
 //! What a ciphertext costs: encryption with either key, decryption,
-//! re-randomisation, in batches, per ciphertext.
+//! re-randomisation, in batches, for one ciphertext; and encryption and
+//! decryption as the textbook has them on num-bigint and crypto-bigint, under
+//! the same key. `cargo bench -p pdnn-gmp` adds GMP.
 //!
 //! `cargo bench --bench paillier`; tables are made beforehand.
+//! `RAYON_NUM_THREADS=1` holds `pdnn` to one core, as the others are.
 
-use std::{hint::black_box, time::Duration};
+mod peers;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
+use num_bigint::{BigInt, BigUint};
 use pdnn::paillier::{
     Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Rerandomiser,
     SecretKey,
 };
-use rand::{SeedableRng, rngs::ChaCha20Rng};
+use peers::{Library, Textbook, with_libraries};
+use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
 
 /// Ciphertexts of a batch: whole eights for every core of a small machine.
 const BATCH: usize = 64;
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+fn group<'a>(c: &'a mut Criterion, name: String) -> Group<'a> {
+    let mut group = c.benchmark_group(name);
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(3));
+    group
+}
+
+/// The time of one of the ciphertexts of a batch.
+fn per_ciphertext<T>(g: &mut Group, name: &str, mut call: impl FnMut() -> T) {
+    g.bench_function(name, |bench| {
+        bench.iter_custom(|times| {
+            let start = Instant::now();
+            for _ in 0..times {
+                black_box(call());
+            }
+            start.elapsed().div_f64(BATCH as f64)
+        });
+    });
+}
 
 fn operations(c: &mut Criterion) {
     let keys = [(2048, false), (2048, true), (3072, false), (3072, true)];
@@ -36,48 +71,68 @@ fn operations(c: &mut Criterion) {
         let combs = Rerandomiser::new(public, 10_000, &mut rng);
         let uniform = Rerandomiser::uniform(public);
 
-        let mut group = c.benchmark_group(format!("{bits} bits{scheme}, {BATCH} at once"));
-        group
-            .sample_size(10)
-            .measurement_time(Duration::from_secs(3))
-            .throughput(Throughput::Elements(BATCH as u64));
-        group.bench_function("encrypt, public key", |b| {
-            b.iter(|| by_public.encrypt(black_box(&plain), &mut rng))
+        let mut g = group(c, format!("one ciphertext of {BATCH}/{bits} bits{scheme}"));
+        per_ciphertext(&mut g, "encrypt, public key", || {
+            by_public.encrypt(black_box(&plain), &mut rng)
         });
-        group.bench_function("encrypt, owner", |b| {
-            b.iter(|| by_owner.encrypt(black_box(&plain), &mut rng))
+        per_ciphertext(&mut g, "encrypt, owner", || {
+            by_owner.encrypt(black_box(&plain), &mut rng)
         });
-        group.bench_function("decrypt", |b| {
-            b.iter(|| key.decrypt(black_box(&ciphertexts)))
+        per_ciphertext(&mut g, "decrypt", || key.decrypt(black_box(&ciphertexts)));
+        per_ciphertext(&mut g, "re-randomise, combs", || {
+            combs.apply(black_box(&ciphertexts), &mut rng)
         });
-        group.bench_function("re-randomise, combs", |b| {
-            b.iter(|| combs.apply(black_box(&ciphertexts), &mut rng))
-        });
-        group.bench_function("re-randomise, r^n", |b| {
-            b.iter(|| uniform.apply(black_box(&ciphertexts), &mut rng))
+        per_ciphertext(&mut g, "re-randomise, r^n", || {
+            uniform.apply(black_box(&ciphertexts), &mut rng)
         });
         let bytes = ciphertexts.to_bytes();
-        group.bench_function("read and check", |b| {
-            b.iter(|| Ciphertexts::from_bytes(public, black_box(&bytes)))
+        per_ciphertext(&mut g, "read and check", || {
+            Ciphertexts::from_bytes(public, black_box(&bytes))
         });
-        group.finish();
+        if !subgroup {
+            with_libraries!(textbook(&mut g, &key, &mut rng));
+        }
+        g.finish();
 
-        let mut group = c.benchmark_group(format!("{bits} bits{scheme}, once"));
-        group
-            .sample_size(10)
-            .measurement_time(Duration::from_secs(3));
-        group.bench_function("tables of the public key, 10,000 uses", |b| {
+        let mut g = group(c, format!("once/{bits} bits{scheme}"));
+        g.bench_function("tables of the public key, 10,000 uses", |b| {
             b.iter(|| PublicEncryptor::new(black_box(public), 10_000))
         });
-        group.bench_function("re-randomiser, 10,000 uses", |b| {
+        g.bench_function("re-randomiser, 10,000 uses", |b| {
             b.iter(|| Rerandomiser::new(black_box(public), 10_000, &mut rng))
         });
         let generators = public.h().zip(public.h_s());
-        group.bench_function("check of a public key", |b| {
+        g.bench_function("check of a public key", |b| {
             b.iter(|| PublicKey::from_parts(black_box(public.n()), generators))
         });
-        group.finish();
+        g.finish();
     }
+}
+
+/// Paillier's own scheme under the same key, one ciphertext at a time.
+fn textbook<L: Library>(g: &mut Group, key: &SecretKey, rng: &mut ChaCha20Rng) {
+    let [p, q] = key.primes().map(|prime| BigUint::from_bytes_be(&prime));
+    let scheme = Textbook::<L>::new(&p, &q);
+    let n = key.public().n();
+    let mut bytes = vec![0; n.bits() as usize / 8];
+    rng.fill_bytes(&mut bytes);
+    let r = BigUint::from_bytes_le(&bytes) % n;
+    let plaintext = BigUint::from(123_456_789u32);
+    let ciphertext = scheme.encrypt(&plaintext, &r);
+    assert_eq!(scheme.decrypt(&ciphertext), plaintext);
+    let width = n.bits() as usize / 4;
+    let mut bytes = ciphertext.to_bytes_be();
+    bytes.splice(0..0, vec![0; width - bytes.len()]);
+    let here = Ciphertexts::from_bytes(key.public(), &bytes).expect("a ciphertext");
+    let expected = BigInt::from(plaintext.clone());
+    assert_eq!(key.decrypt(&here)[0].to_signed(), expected, "{}", L::NAME);
+
+    g.bench_function(format!("encrypt, {}", L::NAME), |b| {
+        b.iter(|| scheme.encrypt(black_box(&plaintext), black_box(&r)))
+    });
+    g.bench_function(format!("decrypt, {}", L::NAME), |b| {
+        b.iter(|| scheme.decrypt(black_box(&ciphertext)))
+    });
 }
 
 criterion_group!(benches, operations);

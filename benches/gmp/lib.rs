@@ -1,1 +1,1 @@
-//! Nothing of its own: see `Cargo.toml`.
+//! Nothing of its own: the benches are those of `pdnn`. See `Cargo.toml`.

@@ -10,16 +10,35 @@ pub(super) fn mac(a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
 /// a + b + carry (0 or 1), and the carry out.
 #[inline(always)]
 pub(super) fn adc(a: u64, b: u64, carry: u64) -> (u64, u64) {
-    let t = a as u128 + b as u128 + carry as u128;
-    (t as u64, (t >> 64) as u64)
+    // The compiler keeps the carry in a flag only if told so.
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut sum = 0;
+        let carry = core::arch::x86_64::_addcarry_u64(carry as u8, a, b, &mut sum);
+        (sum, carry as u64)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let t = a as u128 + b as u128 + carry as u128;
+        (t as u64, (t >> 64) as u64)
+    }
 }
 
 /// a − b − borrow (0 or 1), and the borrow out.
 #[inline(always)]
 pub(super) fn sbb(a: u64, b: u64, borrow: u64) -> (u64, u64) {
-    let (t, b0) = a.overflowing_sub(b);
-    let (t, b1) = t.overflowing_sub(borrow);
-    (t, (b0 | b1) as u64)
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut less = 0;
+        let borrow = core::arch::x86_64::_subborrow_u64(borrow as u8, a, b, &mut less);
+        (less, borrow as u64)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let (t, b0) = a.overflowing_sub(b);
+        let (t, b1) = t.overflowing_sub(borrow);
+        (t, (b0 | b1) as u64)
+    }
 }
 
 /// a += b, giving the carry out.
