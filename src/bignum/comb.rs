@@ -9,6 +9,11 @@
 //! for c in (0..width).rev() { acc = acc²; for j in 0..blocks { acc = acc · table_j[column (j, c)] } }
 //! ```
 //!
+//! Products of powers of *several* bases are the same thing: their exponents
+//! are written one after the other, and where the next one begins, so does a
+//! row of the next base. The squarings that the tables begin with then run side
+//! by side in lanes, an exponent's length of them instead of all exponents'.
+//!
 //! How large the tables are worth being depends on how many powers are ahead:
 //! the constructor counts products for both.
 
@@ -33,45 +38,75 @@ struct Shape {
     teeth: usize,
     blocks: usize,
     width: usize,
+    /// Bases.
+    bases: usize,
+    /// Runs of `width` bits in the exponent of a base.
+    runs: usize,
+}
+
+/// What a comb is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Purpose {
+    bases: usize,
+    /// Bits of the exponent of each base.
+    bits: usize,
+    /// Powers ahead.
+    uses: usize,
+    /// Residues that the kernel multiplies at once.
+    lanes: usize,
+    row_bytes: usize,
 }
 
 impl Shape {
-    /// The cheapest shape for `uses` powers with exponents of `bits` bits.
-    fn choose(bits: usize, uses: usize, row_bytes: usize, most_teeth: usize) -> Shape {
-        let mut best = (
-            usize::MAX,
-            Shape {
-                teeth: 1,
-                blocks: 1,
-                width: bits,
-            },
-        );
-        for teeth in 1..=most_teeth.min(bits) {
-            let columns = bits.div_ceil(teeth);
-            for blocks in 1..=columns {
-                let width = columns.div_ceil(blocks);
-                if blocks > 1 && (blocks << teeth).saturating_mul(row_bytes) > TABLE_BYTES {
+    /// The cheapest shape for `purpose`.
+    fn choose(purpose: Purpose, most_teeth: usize) -> Shape {
+        let Purpose { bases, bits, .. } = purpose;
+        let mut best: Option<(usize, Shape)> = None;
+        for teeth in 1..=most_teeth.min(bases * bits) {
+            for blocks in 1..=(bases * bits).div_ceil(teeth) {
+                if blocks > 1 && (blocks << teeth).saturating_mul(purpose.row_bytes) > TABLE_BYTES {
                     break;
                 }
+                let room = teeth * blocks / bases;
+                if room == 0 {
+                    continue;
+                }
+                let width = bits.div_ceil(room);
                 let shape = Shape {
                     teeth,
                     blocks,
                     width,
+                    bases,
+                    runs: bits.div_ceil(width),
                 };
-                let cost = shape
-                    .products_to_build()
-                    .saturating_add(uses.saturating_mul(shape.products_per_power()));
-                if cost < best.0 {
-                    best = (cost, shape);
+                let cost = shape.cost(purpose);
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, shape));
                 }
             }
         }
-        best.1
+        best.expect("teeth of one block for each base fit").1
     }
 
-    fn products_to_build(&self) -> usize {
+    /// Products to build the tables and for all powers. The squarings of the
+    /// bases are one chain of blocks that are filled by the bases at most.
+    fn cost(&self, purpose: Purpose) -> usize {
+        let Purpose { uses, lanes, .. } = purpose;
         let entries = (1usize << self.teeth) - self.teeth - 1;
-        self.teeth * self.blocks * self.width + self.blocks * entries
+        let chain = (self.runs - 1) * self.width * self.bases.next_multiple_of(lanes);
+        let powers = uses.saturating_mul(self.products_per_power());
+        (chain + self.blocks * entries).saturating_add(powers)
+    }
+
+    /// Where base `base` stands by itself: in which table, under which pattern.
+    fn place(&self, base: usize) -> (usize, usize) {
+        let row = base * self.runs;
+        (row % self.blocks, 1 << (row / self.blocks))
+    }
+
+    /// Bits of the exponents of all bases, one after the other.
+    fn exponent_bits(&self) -> usize {
+        self.bases * self.runs * self.width
     }
 
     fn products_per_power(&self) -> usize {
@@ -92,7 +127,7 @@ pub struct Comb {
     ring: Ring,
     shape: Shape,
     exponent_bits: usize,
-    uses: usize,
+    purpose: Purpose,
     scans: bool,
     /// Table j, pattern d at (j << teeth) + d.
     tables: Zeroizing<Elements>,
@@ -106,37 +141,62 @@ impl Comb {
     /// # Panics
     /// If `base` is not exactly one element or `exponent_bits` is 0.
     pub fn new(ring: &Ring, base: &Elements, exponent_bits: u32, uses: usize) -> Comb {
-        Comb::with_teeth(ring, base, exponent_bits as usize, uses, INDEXING_TEETH)
+        assert_eq!(base.len(), 1, "a comb has one base");
+        let mut comb = Comb::of_several(ring, base, exponent_bits, uses);
+        comb.exponent_bits = exponent_bits as usize;
+        comb
     }
 
-    fn with_teeth(ring: &Ring, base: &Elements, bits: usize, uses: usize, most: usize) -> Comb {
-        assert_eq!(base.len(), 1, "a comb has one base");
-        assert!(bits > 0, "exponents of no bits");
-        let shape = Shape::choose(bits, uses, 8 * base.stride, most);
+    /// Tables for products of powers of all `bases`, one power of each, with
+    /// exponents of at least `exponent_bits` bits each. A row of exponents has
+    /// [`Comb::exponent_bits`] bits: equally many for each base, in their order.
+    ///
+    /// # Panics
+    /// If there are no bases or `exponent_bits` is 0.
+    pub fn of_several(ring: &Ring, bases: &Elements, exponent_bits: u32, uses: usize) -> Comb {
+        let purpose = Purpose {
+            bases: bases.len(),
+            bits: exponent_bits as usize,
+            uses,
+            lanes: ring.lanes(),
+            row_bytes: 8 * bases.stride,
+        };
+        Comb::with_teeth(ring, bases, purpose, INDEXING_TEETH)
+    }
+
+    fn with_teeth(ring: &Ring, bases: &Elements, purpose: Purpose, most: usize) -> Comb {
+        assert!(!bases.is_empty(), "a comb has a base");
+        assert!(purpose.bits > 0, "exponents of no bits");
+        let shape = Shape::choose(purpose, most);
         Comb {
             ring: ring.clone(),
             shape,
-            exponent_bits: bits,
-            uses,
+            exponent_bits: shape.exponent_bits(),
+            purpose,
             scans: false,
-            tables: Zeroizing::new(on!(ring, core => build(core, base, shape))),
+            tables: Zeroizing::new(on!(ring, core => build(core, bases, shape))),
         }
     }
 
     /// The same comb reading every entry of a table for each column, so that
     /// memory accesses do not depend on the exponent. Its tables are small.
     pub fn scanning(self) -> Comb {
-        // Pattern 1 of table 0 is the base itself.
-        let base = Zeroizing::new(self.tables.slice(1..2));
-        let mut comb = Comb::with_teeth(
-            &self.ring,
-            &base,
-            self.exponent_bits,
-            self.uses,
-            SCANNING_TEETH,
-        );
+        let at: Vec<usize> = (0..self.shape.bases)
+            .map(|base| self.shape.place(base))
+            .map(|(table, pattern)| (table << self.shape.teeth) + pattern)
+            .collect();
+        let bases = Zeroizing::new(self.tables.gather(&at));
+        let mut comb = Comb::with_teeth(&self.ring, &bases, self.purpose, SCANNING_TEETH);
+        if self.shape.bases == 1 {
+            comb.exponent_bits = self.exponent_bits;
+        }
         comb.scans = true;
         comb
+    }
+
+    /// Bits of a row of exponents: those of all bases.
+    pub fn exponent_bits(&self) -> u32 {
+        self.exponent_bits as u32
     }
 
     /// Products and squarings of one power.
@@ -171,6 +231,7 @@ impl Comb {
             teeth,
             blocks,
             width,
+            ..
         } = self.shape;
         let columns = blocks * width;
         let pattern = |lane: usize, column: usize| {
@@ -233,27 +294,41 @@ impl Comb {
     }
 }
 
-/// Fills the tables: the powers base^(2^i) that stand at the first columns by
-/// squaring, then each pattern from the one without its highest tooth, all
-/// tables side by side in lanes.
-fn build<K: Lanes>(core: &Core<K>, base: &Elements, shape: Shape) -> Elements {
-    core.check(base);
-    let Shape {
-        teeth,
-        blocks,
-        width,
-    } = shape;
-    // Row t·blocks + j is base^(2^((t·blocks + j)·width)).
-    let mut powers = Zeroizing::new(base.clone());
-    let mut block = Zeroizing::new(core.splat(base.row(0)));
-    let mut row = Zeroizing::new(vec![0; core.stride()]);
-    for _ in 1..teeth * blocks {
-        for _ in 0..width {
-            core.k.sqr_assign(&mut block);
+/// The powers base^(2^(i·width)) of all bases: those of the first base, then
+/// those of the second, and so on; then ones, up to a row for each tooth of each
+/// block.
+fn runs<K: Lanes>(core: &Core<K>, bases: &Elements, shape: Shape) -> Zeroizing<Elements> {
+    let stride = core.stride();
+    let mut powers = Zeroizing::new(core.one(shape.teeth * shape.blocks));
+    let mut block = Zeroizing::new(core.k.block());
+    let mut rows = Zeroizing::new(vec![0; K::LANES * stride]);
+    for first in (0..bases.len()).step_by(K::LANES) {
+        let count = K::LANES.min(bases.len() - first);
+        let rows = &mut rows[..count * stride];
+        core.load(&mut block, bases, first, count);
+        for run in 0..shape.runs {
+            if run > 0 {
+                for _ in 0..shape.width {
+                    core.k.sqr_assign(&mut block);
+                }
+            }
+            core.k.scatter(&block, rows);
+            for (lane, row) in rows.chunks(stride).enumerate() {
+                let at = ((first + lane) * shape.runs + run) * stride;
+                powers.rows[at..at + stride].copy_from_slice(row);
+            }
         }
-        core.k.scatter(&block, &mut row);
-        powers.rows.extend_from_slice(&row);
     }
+    powers
+}
+
+/// Fills the tables: the powers of the bases that stand at the first columns,
+/// then each pattern from the one without its highest tooth, all tables side by
+/// side in lanes.
+fn build<K: Lanes>(core: &Core<K>, bases: &Elements, shape: Shape) -> Elements {
+    core.check(bases);
+    let Shape { teeth, blocks, .. } = shape;
+    let powers = runs(core, bases, shape);
     let mut tables = Elements::zeroed(core.stride(), blocks << teeth);
     let stride = core.stride();
     let place = |tables: &mut Elements, j: usize, d: usize, row: &[u64]| {
@@ -300,13 +375,24 @@ fn build<K: Lanes>(core: &Core<K>, base: &Elements, shape: Shape) -> Elements {
 
 #[cfg(test)]
 mod tests {
-    use super::Shape;
+    use super::{Purpose, Shape};
+
+    fn shape(bases: usize, bits: usize, uses: usize, row_bytes: usize) -> Shape {
+        let purpose = Purpose {
+            bases,
+            bits,
+            uses,
+            lanes: 8,
+            row_bytes,
+        };
+        Shape::choose(purpose, 12)
+    }
 
     #[test]
     fn more_uses_mean_larger_tables_and_fewer_products() {
         let per_power: Vec<usize> = [1, 10, 1_000, 1_000_000]
             .iter()
-            .map(|&uses| Shape::choose(1024, uses, 512, 12).products_per_power())
+            .map(|&uses| shape(1, 1024, uses, 512).products_per_power())
             .collect();
         assert!(per_power.is_sorted_by(|a, b| a > b), "{per_power:?}");
         assert!(per_power[3] <= 128, "{per_power:?}");
@@ -315,11 +401,26 @@ mod tests {
     #[test]
     fn tables_stay_within_their_bound() {
         for row_bytes in [512, 768, 1024] {
-            let s = Shape::choose(4096, 1 << 40, row_bytes, 12);
-            assert!(
-                (s.blocks << s.teeth) * row_bytes <= super::TABLE_BYTES,
-                "{s:?}"
-            );
+            for (bases, bits) in [(1, 4096), (7, 600)] {
+                let s = shape(bases, bits, 1 << 40, row_bytes);
+                assert!(
+                    (s.blocks << s.teeth) * row_bytes <= super::TABLE_BYTES,
+                    "{s:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_run_of_every_base_has_a_tooth() {
+        for bases in [1, 2, 7, 9] {
+            for bits in [1, 5, 64, 311] {
+                for uses in [1, 30, 5_000] {
+                    let s = shape(bases, bits, uses, 512);
+                    assert!(s.runs * s.width >= bits, "{s:?}");
+                    assert!(s.runs * s.bases <= s.teeth * s.blocks, "{s:?}");
+                }
+            }
         }
     }
 }

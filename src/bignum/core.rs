@@ -96,6 +96,11 @@ impl<K: Lanes> Core<K> {
         }
     }
 
+    /// Residues of a block.
+    pub(super) fn lanes(&self) -> usize {
+        K::LANES
+    }
+
     /// Words of a row.
     pub(super) fn stride(&self) -> usize {
         2 * self.k.words()

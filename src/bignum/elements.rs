@@ -76,15 +76,17 @@ impl Elements {
         self.rows.extend_from_slice(&other.rows);
     }
 
-    /// The parts one after the other; `None` if there are no parts.
+    /// The parts one after the other; `None` if there are no parts. One
+    /// allocation: growing would leave copies behind.
     ///
     /// # Panics
     /// If the parts come from rings of different sizes.
     pub fn concat(parts: &[&Elements]) -> Option<Elements> {
-        let (first, rest) = parts.split_first()?;
-        let mut all = (*first).clone();
-        all.rows.reserve(rest.iter().map(|e| e.rows.len()).sum());
-        for part in rest {
+        let first = parts.first()?;
+        let mut all = Elements::zeroed(first.stride, 0);
+        all.rows
+            .reserve_exact(parts.iter().map(|e| e.rows.len()).sum());
+        for part in parts {
             all.extend(part);
         }
         Some(all)

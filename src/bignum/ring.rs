@@ -90,6 +90,12 @@ impl Ring {
         }
     }
 
+    /// Residues that the kernel multiplies at once: work in multiples of them
+    /// leaves no lane idle, and up to as many stay on the calling thread.
+    pub fn lanes(&self) -> usize {
+        on!(self, core => core.lanes())
+    }
+
     /// h: limbs of m. A canonical residue has 2h limbs.
     pub fn limbs(&self) -> usize {
         on!(self, core => core.m.len())

@@ -245,6 +245,39 @@ fn combs(kind: KernelKind) {
     }
 }
 
+fn combs_of_several_bases(kind: KernelKind) {
+    let p = Pair::random(300, 7, kind);
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    for (count, bits, uses) in [(1, 9, 1), (2, 64, 300), (7, 45, 30), (10, 3, 5)] {
+        let bases: Vec<_> = (0..count).map(|_| random(600, &mut rng) % &p.mm).collect();
+        let comb = Comb::of_several(&p.ring, &p.enter(&bases), bits, uses);
+        for comb in [
+            Comb::of_several(&p.ring, &p.enter(&bases), bits, uses).scanning(),
+            comb,
+        ] {
+            let each = comb.exponent_bits() as usize / count;
+            assert!(each >= bits as usize);
+            let width = (each * count).div_ceil(64);
+            let (mut rows, mut expected) = (Vec::new(), Vec::new());
+            for _ in 0..11 {
+                let exps: Vec<_> = (0..count).map(|_| random(each, &mut rng)).collect();
+                let joined = exps
+                    .iter()
+                    .rev()
+                    .fold(BigUint::ZERO, |all, e| (all << each) + e);
+                rows.extend(limbs(&joined, width));
+                let powers = bases.iter().zip(&exps).map(|(b, e)| b.modpow(e, &p.mm));
+                expected.push(powers.fold(BigUint::one(), |all, x| all * x % &p.mm));
+            }
+            assert_eq!(
+                p.leave(&comb.pow(&rows, width)),
+                expected,
+                "{count}, {bits}"
+            );
+        }
+    }
+}
+
 fn comb_refuses_an_exponent_too_wide(kind: KernelKind) {
     let p = Pair::random(64, 1, kind);
     let comb = Comb::new(&p.ring, &p.ring.one(1), 63, 1);
@@ -389,6 +422,7 @@ every_kernel!([
     digits_in_and_out,
     powers,
     combs,
+    combs_of_several_bases,
     comb_refuses_an_exponent_too_wide,
     inverses,
     a_non_unit_names_its_index,
