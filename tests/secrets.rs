@@ -3,7 +3,7 @@
 use num_bigint::{BigInt, BigUint};
 use pdnn::{
     file::key::{self, Key},
-    paillier::{Encrypt, OwnerEncryptor, Plaintext, PublicKey, SecretKey},
+    paillier::{Encrypt, OwnerEncryptor, Plaintext, PublicKey, Randomise, SecretKey},
 };
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 

@@ -25,7 +25,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use num_bigint::BigUint;
 use zeroize::Zeroizing;
 
-use crate::paillier::{PaillierError, PublicKey, Scheme, SecretKey};
+use crate::paillier::{Candidate, PaillierError, PublicKey, Scheme, SecretKey};
 
 mod members;
 #[cfg(test)]
@@ -211,6 +211,15 @@ pub fn public_from_json(json: &str) -> Result<PublicKey, KeyError> {
     public(&Members::parse(json)?)
 }
 
+/// Reads a public key whose numbers are still to be checked.
+///
+/// # Errors
+///
+/// What [`public_from_json`] refuses without looking at the numbers.
+pub fn candidate_from_json(json: &str) -> Result<Candidate, KeyError> {
+    candidate(&Members::parse(json)?)
+}
+
 /// Reads a secret key.
 ///
 /// # Errors
@@ -287,6 +296,10 @@ fn looks_secret(members: &Members) -> Result<bool, KeyError> {
 }
 
 fn public(members: &Members) -> Result<PublicKey, KeyError> {
+    Ok(candidate(members)?.admit()?)
+}
+
+fn candidate(members: &Members) -> Result<Candidate, KeyError> {
     kty(members, "public")?;
     if looks_secret(members)? {
         return Err(KeyError::SecretGiven);
@@ -304,7 +317,7 @@ fn public(members: &Members) -> Result<PublicKey, KeyError> {
         members.get(parts[2])?,
     ];
     let key = match (scheme, h, h_s) {
-        (None, None, None) => PublicKey::from_parts(&n, None)?,
+        (None, None, None) => Candidate::from_parts(&n, None)?,
         (Some(scheme), Some(h), Some(h_s)) => {
             let small = match scheme.text() {
                 Some(DJN) => false,
@@ -313,9 +326,9 @@ fn public(members: &Members) -> Result<PublicKey, KeyError> {
             };
             let (h, h_s) = (integer(h, "h")?, integer(h_s, "h_s")?);
             if small {
-                PublicKey::from_subgroup_parts(&n, &h, &h_s)?
+                Candidate::from_subgroup_parts(&n, &h, &h_s)?
             } else {
-                PublicKey::from_parts(&n, Some((&h, &h_s)))?
+                Candidate::from_parts(&n, Some((&h, &h_s)))?
             }
         }
         (scheme, h, h_s) => {
@@ -325,7 +338,9 @@ fn public(members: &Members) -> Result<PublicKey, KeyError> {
     };
     if let Some(found) = members.get("fingerprint")? {
         let found = found.text().ok_or(KeyError::Fingerprint)?;
-        if !found.eq_ignore_ascii_case(&key.fingerprint().to_string()) {
+        if !found.eq_ignore_ascii_case(&key.unchecked().fingerprint().to_string()) {
+            // Worse than a fingerprint that is another key's is no key.
+            key.admit()?;
             return Err(KeyError::Fingerprint);
         }
     }

@@ -6,61 +6,173 @@
 //! key trusts its owner with the plaintexts anyway; what a server that computes
 //! under a hostile key risks is written down at
 //! [`Rerandomiser`](super::Rerandomiser).
+//!
+//! # What it costs
+//!
+//! One exponentiation by n modulo n². It shows that h_s = h^n, and on the way
+//! that n is composite: h^n ≡ h mod n for every prime n (Fermat), so an n for
+//! which that fails is none. A key without h is tested with 2 in its place. If
+//! it does not fail, or anything else is amiss, the Baillie-PSW test decides.
+//! The exponentiation shares its lanes with whatever else is to be raised to
+//! the power n.
 
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
 
-use super::{MAX_BITS, MIN_BITS, PaillierError, limbs, primality};
-use crate::bignum::Ring;
+use super::{MAX_BITS, MIN_BITS, PaillierError, PublicKey, limbs, primality, scheme::order_bits};
+use crate::bignum::{Elements, Ring};
 
-/// Checks n by itself: size, oddness, small factors, primality, powers; its
-/// limbs. Sizes come first, so that no large number is computed with.
-pub(super) fn modulus(n: &BigUint) -> Result<Vec<u64>, PaillierError> {
-    let bits = n.bits();
-    if !(u64::from(MIN_BITS)..=u64::from(MAX_BITS)).contains(&bits) {
-        return Err(PaillierError::KeySize(bits));
-    }
-    if !n.bit(0) {
-        return Err(PaillierError::KeyEven);
-    }
-    let row = limbs::from_biguint(n, limbs::limbs_for(bits as u32));
-    if let Some(factor) = primality::small_factor(&row) {
-        return Err(PaillierError::KeySmallFactor(factor));
-    }
-    if primality::is_prime(&row) {
-        return Err(PaillierError::KeyPrime);
-    }
-    if let Some(exponent) = primality::perfect_power_vartime(n) {
-        return Err(PaillierError::KeyPower(exponent));
-    }
-    Ok(row)
+/// A public key from elsewhere that has not been checked yet, but for what
+/// arithmetic needs: n is odd and neither too short nor too long.
+///
+/// The rest of the checks may run beside the work that the key is for. What
+/// that comes to must not leave before [`Candidate::admit`] has agreed.
+pub struct Candidate {
+    key: PublicKey,
+    /// What is wrong with h or h_s so plainly that the key goes without them.
+    flaw: Option<PaillierError>,
 }
 
-/// Checks that h and h_s are units other than ±1 and that h_s = h^n mod n².
-pub(super) fn generators(
-    n: &BigUint,
-    h: &BigUint,
-    h_s: &BigUint,
-    ring: &Ring,
-) -> Result<(), PaillierError> {
+impl Candidate {
+    /// n, and h with h_s if the key has them (keys made by python-paillier do
+    /// not).
+    ///
+    /// # Errors
+    ///
+    /// An n that is too short, too long or even.
+    pub fn from_parts(
+        n: &BigUint,
+        generators: Option<(&BigUint, &BigUint)>,
+    ) -> Result<Candidate, PaillierError> {
+        Candidate::new(n, generators, false)
+    }
+
+    /// A [`Scheme::Subgroup`](super::Scheme::Subgroup) key.
+    ///
+    /// # Errors
+    ///
+    /// An n that is too short, too long or even.
+    pub fn from_subgroup_parts(
+        n: &BigUint,
+        h: &BigUint,
+        h_s: &BigUint,
+    ) -> Result<Candidate, PaillierError> {
+        Candidate::new(n, Some((h, h_s)), true)
+    }
+
+    fn new(
+        n: &BigUint,
+        generators: Option<(&BigUint, &BigUint)>,
+        small: bool,
+    ) -> Result<Candidate, PaillierError> {
+        // Sizes come first, so that no large number is computed with.
+        let bits = n.bits();
+        if !(u64::from(MIN_BITS)..=u64::from(MAX_BITS)).contains(&bits) {
+            return Err(PaillierError::KeySize(bits));
+        }
+        if !n.bit(0) {
+            return Err(PaillierError::KeyEven);
+        }
+        let row = limbs::from_biguint(n, limbs::limbs_for(bits as u32));
+        let ring = Ring::new(&row)?;
+        let flaw = if small && order_bits(bits as u32).is_none() {
+            Some(PaillierError::SubgroupSize(bits as u32))
+        } else {
+            generators.and_then(|pair| plain_flaw(n, pair))
+        };
+        let generators = generators.filter(|_| flaw.is_none());
+        let generators = generators.map(|(h, h_s)| (h.clone(), h_s.clone()));
+        Ok(Candidate {
+            key: PublicKey::assemble(row, ring, generators, small),
+            flaw,
+        })
+    }
+
+    /// The key, to compute with beside the checks.
+    pub fn unchecked(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The key, checked.
+    ///
+    /// # Errors
+    ///
+    /// Names the check that failed: n with a factor below 2^16, a prime or a
+    /// perfect power; a size without subgroup keys; h or h_s not below its
+    /// modulus, ±1 or no unit; h_s not h^n mod n². These checks do not prove
+    /// that n is well formed.
+    pub fn admit(self) -> Result<PublicKey, PaillierError> {
+        self.admit_beside(&self.key.ring().one(0))?;
+        Ok(self.key)
+    }
+
+    /// [`Candidate::admit`], and the n-th powers of `others`.
+    pub(super) fn admit_beside(&self, others: &Elements) -> Result<Elements, PaillierError> {
+        let (ring, n) = (self.key.ring(), self.key.limbs());
+        let (h, h_s) = match (self.key.h(), self.key.h_s()) {
+            (Some(h), Some(h_s)) => (h.clone(), Some(h_s)),
+            _ => (BigUint::from(2u32), None),
+        };
+        let h = limbs::from_biguint(&h, n.len());
+        let raise = || {
+            let mut bases = ring.enter(&h, h.len());
+            bases.extend(others);
+            ring.pow_public(&bases, n)
+        };
+        let (sound, powers) = rayon::join(|| self.all_but_powers(), raise);
+        sound?;
+        let power = ring.leave(&powers.slice(0..1));
+        let (low, _) = ring.digits(&powers.slice(0..1));
+        if low == h && primality::is_prime(n) {
+            return Err(PaillierError::KeyPrime);
+        }
+        if h_s.is_some_and(|h_s| limbs::to_biguint(&power) != *h_s) {
+            return Err(PaillierError::GeneratorMismatch);
+        }
+        Ok(powers.slice(1..powers.len()))
+    }
+
+    /// The checks without an exponentiation.
+    fn all_but_powers(&self) -> Result<(), PaillierError> {
+        let n = self.key.limbs();
+        if let Some(factor) = primality::small_factor(n) {
+            return Err(PaillierError::KeySmallFactor(factor));
+        }
+        // What is wrong with a prime is first of all that it is one.
+        let unless_prime = |error| match primality::is_prime(n) {
+            true => PaillierError::KeyPrime,
+            false => error,
+        };
+        if let Some(exponent) = primality::perfect_power_vartime(self.key.n()) {
+            return Err(PaillierError::KeyPower(exponent));
+        }
+        if let Some(flaw) = &self.flaw {
+            return Err(unless_prime(flaw.clone()));
+        }
+        let (Some(h), Some(h_s)) = (self.key.h(), self.key.h_s()) else {
+            return Ok(());
+        };
+        let ring = self.key.ring();
+        let width = 2 * ring.limbs();
+        let rows = [h, h_s].map(|value| limbs::from_biguint(value, width));
+        ring.all_units(&ring.enter(&rows.concat(), width))
+            .map_err(|at| unless_prime(PaillierError::GeneratorNotUnit(["h", "h_s"][at])))
+    }
+}
+
+/// What can be seen of h and h_s without arithmetic modulo n².
+fn plain_flaw(n: &BigUint, (h, h_s): (&BigUint, &BigUint)) -> Option<PaillierError> {
     let square = n * n;
     for (name, value, modulus) in [("h", h, n), ("h_s", h_s, &square)] {
         if value >= modulus {
-            return Err(PaillierError::GeneratorRange(name));
+            return Some(PaillierError::GeneratorRange(name));
         }
         if value.is_one() || *value == modulus - 1u32 {
-            return Err(PaillierError::GeneratorTrivial(name));
+            return Some(PaillierError::GeneratorTrivial(name));
         }
-        let row = limbs::from_biguint(value, 2 * ring.limbs());
-        if value.is_zero() || ring.all_units(&ring.enter(&row, row.len())).is_err() {
-            return Err(PaillierError::GeneratorNotUnit(name));
+        if value.is_zero() {
+            return Some(PaillierError::GeneratorNotUnit(name));
         }
     }
-    let row = limbs::from_biguint(h, ring.limbs());
-    let n_limbs = limbs::from_biguint(n, ring.limbs());
-    let power = ring.leave(&ring.pow_public(&ring.enter(&row, row.len()), &n_limbs));
-    if limbs::to_biguint(&power) != *h_s {
-        return Err(PaillierError::GeneratorMismatch);
-    }
-    Ok(())
+    None
 }

@@ -21,17 +21,13 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{Ciphertexts, Plaintext, PublicKey, Randomisers, SecretKey, crt::Half, limbs};
+use super::{
+    Ciphertexts, Plaintext, PublicKey, Randomise, Randomisers, SecretKey, Seeds, crt::Half, limbs,
+};
 use crate::bignum::{Comb, Elements};
 
 /// Encrypts under one key.
-pub trait Encrypt {
-    /// The key.
-    fn public(&self) -> &PublicKey;
-
-    /// Fresh randomisers, which may be drawn ahead of the plaintexts.
-    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers;
-
+pub trait Encrypt: Randomise {
     /// Encrypts with randomisers drawn before. They are consumed: a randomiser
     /// that blinds two plaintexts shows their difference.
     ///
@@ -56,16 +52,28 @@ pub trait Encrypt {
     }
 }
 
-/// Uniform n-th powers modulo n², by exponentiation.
-pub(super) fn uniform_powers(
-    key: &PublicKey,
-    count: usize,
-    rng: &mut impl CryptoRng,
-) -> Zeroizing<Elements> {
-    let n = key.limbs();
-    let r = limbs::random_below(count, n, rng);
-    let r = Zeroizing::new(key.ring().enter(&r, n.len()));
-    Zeroizing::new(key.ring().pow_public(&r, n))
+/// Bases r of uniform n-th powers modulo n².
+pub(super) fn uniform_bases(key: &PublicKey, count: usize, rng: &mut impl CryptoRng) -> Seeds {
+    Seeds {
+        rows: limbs::random_below(count, key.limbs(), rng),
+        width: key.limbs().len(),
+    }
+}
+
+/// r^n modulo n² for bases r.
+pub(super) fn nth_powers(key: &PublicKey, bases: &Seeds) -> Elements {
+    let r = Zeroizing::new(key.ring().enter(&bases.rows, bases.width));
+    key.ring().pow_public(&r, key.limbs())
+}
+
+/// Exponents of h_s.
+fn exponents(key: &PublicKey, count: usize, rng: &mut impl CryptoRng) -> Seeds {
+    let bits = key.exponent_bits();
+    let width = limbs::limbs_for(bits);
+    Seeds {
+        rows: limbs::random_rows(count, bits, width, rng),
+        width,
+    }
 }
 
 /// Encrypts with the public key.
@@ -91,24 +99,28 @@ impl PublicEncryptor {
     }
 }
 
-impl Encrypt for PublicEncryptor {
+impl Randomise for PublicEncryptor {
     fn public(&self) -> &PublicKey {
         &self.key
     }
 
-    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
+    fn draw(&self, count: usize, rng: &mut impl CryptoRng) -> Seeds {
+        match &self.comb {
+            Some(_) => exponents(&self.key, count, rng),
+            None => uniform_bases(&self.key, count, rng),
+        }
+    }
+
+    fn raise(&self, seeds: Seeds) -> Randomisers {
         let elements = match &self.comb {
-            Some(comb) => {
-                let bits = self.key.exponent_bits();
-                let width = limbs::limbs_for(bits);
-                let r = limbs::random_rows(count, bits, width, rng);
-                Zeroizing::new(comb.pow(&r, width))
-            }
-            None => uniform_powers(&self.key, count, rng),
+            Some(comb) => comb.pow(&seeds.rows, seeds.width),
+            None => nth_powers(&self.key, &seeds),
         };
-        Randomisers::new(&self.key, elements)
+        Randomisers::new(&self.key, Zeroizing::new(elements))
     }
 }
+
+impl Encrypt for PublicEncryptor {}
 
 /// Encrypts with the secret key: the same distribution, faster.
 pub struct OwnerEncryptor {
@@ -123,11 +135,12 @@ impl OwnerEncryptor {
         let public = key.public();
         let combs = public.h_s().map(|h_s| {
             let row = limbs::from_biguint(h_s, 2 * public.ring().limbs());
-            [&key.crt().p, &key.crt().q].map(|half| {
+            let comb = |half: &Half| {
                 let base = Zeroizing::new(half.ring.enter(&row, row.len()));
                 let bits = half.exponent_bits().unwrap_or(public.exponent_bits());
                 Comb::new(&half.ring, &base, bits, uses)
-            })
+            };
+            rayon::join(|| comb(&key.crt().p), || comb(&key.crt().q)).into()
         });
         OwnerEncryptor {
             key: key.clone(),
@@ -136,41 +149,56 @@ impl OwnerEncryptor {
     }
 }
 
-impl Encrypt for OwnerEncryptor {
+impl Randomise for OwnerEncryptor {
     fn public(&self) -> &PublicKey {
         self.key.public()
     }
 
-    fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
-        let public = self.key.public();
-        let crt = self.key.crt();
-        let [x_p, x_q] = match &self.combs {
-            Some(combs) => {
-                let bits = public.exponent_bits();
-                let width = limbs::limbs_for(bits);
-                let r = limbs::random_rows(count, bits, width, rng);
-                let pow = |comb: &Comb, half: &Half| {
-                    Zeroizing::new(match half.reduce_exponents(&r, width) {
-                        Some((short, width)) => comb.pow(&short, width),
-                        None => comb.pow(&r, width),
-                    })
-                };
-                let [p, q] = combs;
-                let (x_p, x_q) = rayon::join(|| pow(p, &crt.p), || pow(q, &crt.q));
-                [x_p, x_q]
-            }
-            None => [&crt.p, &crt.q].map(|half| {
-                let s = limbs::random_below(count, &half.prime, rng);
+    fn draw(&self, count: usize, rng: &mut impl CryptoRng) -> Seeds {
+        if self.combs.is_some() {
+            return exponents(self.public(), count, rng);
+        }
+        // s_p and s_q, side by side.
+        let [p, q] = [&self.key.crt().p, &self.key.crt().q].map(|half| &*half.prime);
+        let width = p.len() + q.len();
+        let [s_p, s_q] = [p, q].map(|prime| limbs::random_below(count, prime, rng));
+        let mut rows = Zeroizing::new(vec![0; count * width]);
+        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+            row[..p.len()].copy_from_slice(&s_p[i * p.len()..][..p.len()]);
+            row[p.len()..].copy_from_slice(&s_q[i * q.len()..][..q.len()]);
+        }
+        Seeds { rows, width }
+    }
+
+    fn raise(&self, seeds: Seeds) -> Randomisers {
+        let (public, crt) = (self.key.public(), self.key.crt());
+        let Seeds { rows, width } = &seeds;
+        let powers = match &self.combs {
+            Some([of_p, of_q]) => [(of_p, &crt.p), (of_q, &crt.q)].map(|(comb, half)| {
+                match half.reduce_exponents(rows, *width) {
+                    Some((short, width)) => comb.pow(&short, width),
+                    None => comb.pow(rows, *width),
+                }
+            }),
+            None => [(0, &crt.p), (crt.p.prime.len(), &crt.q)].map(|(start, half)| {
+                let own = rows
+                    .chunks_exact(*width)
+                    .flat_map(|row| &row[start..][..half.prime.len()]);
+                let mut s = Zeroizing::new(vec![0; seeds.len() * half.prime.len()]);
+                s.iter_mut().zip(own).for_each(|(to, from)| *to = *from);
                 let s = Zeroizing::new(half.ring.enter(&s, half.prime.len()));
-                Zeroizing::new(half.ring.pow_secret(&s, &half.prime))
+                half.ring.pow_secret(&s, &half.prime)
             }),
         };
+        let [x_p, x_q] = powers.map(Zeroizing::new);
         let n_limbs = public.ring().limbs();
         let rows = crt.combine(&x_p, &x_q, n_limbs);
         let elements = public.ring().enter(&rows, 2 * n_limbs);
         Randomisers::new(public, Zeroizing::new(elements))
     }
 }
+
+impl Encrypt for OwnerEncryptor {}
 
 #[cfg(test)]
 mod tests {

@@ -146,8 +146,9 @@ pub(super) fn random_rows(
     rng: &mut impl CryptoRng,
 ) -> Zeroizing<Vec<u64>> {
     let mut rows = Zeroizing::new(vec![0; count * width]);
+    fill(&mut rows, rng);
     for row in rows.chunks_exact_mut(width) {
-        fill_bits(row, bits, rng);
+        keep_bits(row, bits);
     }
     rows
 }
@@ -160,26 +161,33 @@ pub(super) fn random_below(
     rng: &mut impl CryptoRng,
 ) -> Zeroizing<Vec<u64>> {
     let bits = bits_vartime(bound);
-    let mut rows = Zeroizing::new(vec![0; count * bound.len()]);
+    let mut rows = random_rows(count, bits, bound.len(), rng);
     for row in rows.chunks_exact_mut(bound.len()) {
-        loop {
-            fill_bits(row, bits, rng);
-            if !is_zero(row) && less(row, bound) == 1 {
-                break;
-            }
+        while is_zero(row) || less(row, bound) == 0 {
+            fill(row, rng);
+            keep_bits(row, bits);
         }
     }
     rows
 }
 
-fn fill_bits(row: &mut [u64], bits: u32, rng: &mut impl CryptoRng) {
+/// Random limbs, in one call of the generator: the operating system's takes
+/// longer for a call than for a row.
+fn fill(limbs: &mut [u64], rng: &mut impl CryptoRng) {
+    let mut bytes = Zeroizing::new(vec![0; 8 * limbs.len()]);
+    rng.fill_bytes(&mut bytes);
+    for (limb, bytes) in limbs.iter_mut().zip(bytes.as_chunks().0) {
+        *limb = u64::from_le_bytes(*bytes);
+    }
+}
+
+/// Clears all but the low `bits` bits.
+fn keep_bits(row: &mut [u64], bits: u32) {
     for (i, limb) in row.iter_mut().enumerate() {
-        let here = bits.saturating_sub(64 * i as u32);
-        *limb = match here {
-            0 => 0,
-            1..64 => rng.next_u64() & ((1 << here) - 1),
-            _ => rng.next_u64(),
-        };
+        match bits.saturating_sub(64 * i as u32) {
+            kept @ 0..64 => *limb &= (1 << kept) - 1,
+            _ => {}
+        }
     }
 }
 

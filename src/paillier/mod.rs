@@ -20,8 +20,9 @@
 //! | `secret`, `crt` | the secret key, decryption; arithmetic modulo p² and q² |
 //! | `plaintext`, `packing` | signed integers; many of them in one plaintext |
 //! | `ciphertexts` | vectors of ciphertexts, and sums of them |
-//! | `encrypt` | fresh randomisers and encryption, with either key |
+//! | `randomise`, `ahead` | makers of randomisers; making them in the background |
 //! | `randomisers` | randomisers by themselves: drawn before there is anything to encrypt |
+//! | `encrypt` | encryption, with either key |
 //! | `rerandomise` | what a server does to every result before it leaves |
 //! | `limbs`, `primality` | helpers |
 //!
@@ -39,6 +40,7 @@
 //! which a co-resident attacker who watches the cache could see; see
 //! [`Comb`](crate::bignum::Comb).
 
+mod ahead;
 mod check;
 mod ciphertexts;
 mod crt;
@@ -50,18 +52,22 @@ mod packing;
 mod plaintext;
 mod primality;
 mod public;
+mod randomise;
 mod randomisers;
 mod rerandomise;
 mod scheme;
 mod secret;
 mod subgroup;
 
+pub use ahead::Ahead;
+pub use check::Candidate;
 pub use ciphertexts::Ciphertexts;
 pub use encrypt::{Encrypt, OwnerEncryptor, PublicEncryptor};
 pub use error::PaillierError;
 pub use packing::{PackError, SlotLayout, pack, pack_unsigned, unpack, unpack_unsigned};
 pub use plaintext::Plaintext;
 pub use public::{Fingerprint, PublicKey};
+pub use randomise::{Randomise, Seeds, Stock};
 pub use randomisers::Randomisers;
 pub use rerandomise::Rerandomiser;
 pub use scheme::Scheme;

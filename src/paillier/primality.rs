@@ -108,11 +108,35 @@ pub(super) fn jacobi_vartime(a: &BigUint, n: &BigUint) -> i32 {
 /// factors below [`SMALL`]: a k-th root has more than 16 bits, which bounds k.
 pub(super) fn perfect_power_vartime(n: &BigUint) -> Option<u32> {
     let most = (n.bits() / 16) as u32;
+    let limbs: Vec<u64> = n.iter_u64_digits().collect();
     small_primes()
         .iter()
         .copied()
         .take_while(|&k| k <= most)
-        .find(|&k| n.nth_root(k).pow(k) == *n)
+        .find(|&k| may_be_power(&limbs, k) && n.nth_root(k).pow(k) == *n)
+}
+
+/// Whether `n` is a k-th power modulo each of some primes r ≡ 1 mod k, as every
+/// k-th power is: n^((r−1)/k) ≡ 1 mod r. Of other numbers, a fraction of
+/// 1/k is for each r.
+fn may_be_power(n: &[u64], k: u32) -> bool {
+    const TESTS: usize = 24;
+    small_primes()
+        .iter()
+        .filter(|&&r| r > 2 && r % k == 1)
+        .take(TESTS)
+        .all(|&r| {
+            let mut base = remainder(n, u64::from(r));
+            let (mut exponent, mut power) = ((r - 1) / k, 1);
+            while exponent > 0 {
+                if exponent % 2 == 1 {
+                    power = power * base % u64::from(r);
+                }
+                base = base * base % u64::from(r);
+                exponent /= 2;
+            }
+            power == 1
+        })
 }
 
 #[cfg(test)]

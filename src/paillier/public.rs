@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use num_bigint::BigUint;
 use sha2::{Digest, Sha256};
 
-use super::{PaillierError, Plaintext, Scheme, check, limbs, scheme::order_bits};
+use super::{PaillierError, Plaintext, Scheme, check::Candidate, limbs, scheme::order_bits};
 use crate::bignum::Ring;
 
 /// SHA-256 of n (its minimal big-endian bytes): names a key in messages and
@@ -74,7 +74,7 @@ impl PublicKey {
         n: &BigUint,
         generators: Option<(&BigUint, &BigUint)>,
     ) -> Result<PublicKey, PaillierError> {
-        PublicKey::checked(n, generators, false)
+        Candidate::from_parts(n, generators)?.admit()
     }
 
     /// A [`Scheme::Subgroup`] key from elsewhere.
@@ -89,28 +89,7 @@ impl PublicKey {
         h: &BigUint,
         h_s: &BigUint,
     ) -> Result<PublicKey, PaillierError> {
-        PublicKey::checked(n, Some((h, h_s)), true)
-    }
-
-    fn checked(
-        n: &BigUint,
-        generators: Option<(&BigUint, &BigUint)>,
-        small: bool,
-    ) -> Result<PublicKey, PaillierError> {
-        let limbs = check::modulus(n)?;
-        if small && order_bits(n.bits() as u32).is_none() {
-            return Err(PaillierError::SubgroupSize(n.bits() as u32));
-        }
-        let ring = Ring::new(&limbs)?;
-        if let Some((h, h_s)) = generators {
-            check::generators(n, h, h_s, &ring)?;
-        }
-        let generators = generators.map(|(h, h_s)| Generators {
-            h: h.clone(),
-            h_s: h_s.clone(),
-            small,
-        });
-        Ok(PublicKey::assemble(limbs, ring, generators))
+        Candidate::from_subgroup_parts(n, h, h_s)?.admit()
     }
 
     /// A key that has just been generated, with h and h_s.
@@ -120,16 +99,19 @@ impl PublicKey {
         small: bool,
     ) -> Result<PublicKey, PaillierError> {
         let ring = Ring::new(&n)?;
-        let generators = Generators {
-            h: limbs::to_biguint(&h),
-            h_s: limbs::to_biguint(&h_s),
-            small,
-        };
-        Ok(PublicKey::assemble(n, ring, Some(generators)))
+        let generators = (limbs::to_biguint(&h), limbs::to_biguint(&h_s));
+        Ok(PublicKey::assemble(n, ring, Some(generators), small))
     }
 
-    fn assemble(limbs: Vec<u64>, ring: Ring, generators: Option<Generators>) -> PublicKey {
+    /// A key of n, h and h_s, if it has them, as they are.
+    pub(super) fn assemble(
+        limbs: Vec<u64>,
+        ring: Ring,
+        generators: Option<(BigUint, BigUint)>,
+        small: bool,
+    ) -> PublicKey {
         let n = limbs::to_biguint(&limbs);
+        let generators = generators.map(|(h, h_s)| Generators { h, h_s, small });
         let fingerprint = Fingerprint(Sha256::digest(n.to_bytes_be()).into());
         PublicKey {
             inner: Arc::new(Inner {

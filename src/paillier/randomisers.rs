@@ -72,6 +72,25 @@ impl Randomisers {
         }
     }
 
+    /// All `parts` one after the other.
+    ///
+    /// # Panics
+    ///
+    /// If a part does not belong to `key`.
+    pub(super) fn concat(key: &PublicKey, parts: Vec<Randomisers>) -> Randomisers {
+        let same = parts.iter().all(|part| part.key.n() == key.n());
+        assert!(same, "randomisers of another key");
+        let elements: Vec<&Elements> = parts.iter().map(|part| &*part.elements).collect();
+        match Elements::concat(&elements) {
+            Some(elements) => Randomisers::new(key, Zeroizing::new(elements)),
+            None => Randomisers::empty(key),
+        }
+    }
+
+    pub(super) fn elements(&self) -> &Elements {
+        &self.elements
+    }
+
     /// Encrypts `plaintexts`, (1 + x·n)·ρ. The randomisers are consumed.
     ///
     /// # Panics
@@ -141,7 +160,7 @@ impl fmt::Debug for Randomisers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paillier::{Encrypt, OwnerEncryptor, SecretKey};
+    use crate::paillier::{OwnerEncryptor, Randomise, SecretKey};
     use num_bigint::BigUint;
     use rand::{SeedableRng, rngs::ChaCha20Rng};
 

@@ -8,23 +8,25 @@
 //!
 //! * *Few results*: ρ = r^n with r uniform modulo n. The result's randomness is
 //!   then exactly uniform among the n-th powers, whatever the key.
-//! * *Many*: ρ = h′^a·y^b. h′ = (−x²)^n and y = z^n come from x and z that the
-//!   server draws itself, z of Jacobi symbol −1; a is uniform below 2^(|n|+64),
-//!   b below 2^64. Each ρ is within 2^−62 of uniform in the group G that h′ and
-//!   y generate, because a runs through more than 2^64 times the group's
-//!   exponent. The file's h_s is never used: half-length exponents hide a
+//! * *Many*: ρ = g_1^{e_1}⋯g_7^{e_7}. Each g_i is b_i^n for a b_i that the
+//!   server draws itself, b_1 = −x² and b_2 = s·t² with s the least prime of
+//!   Jacobi symbol −1, the others uniform; the exponents together have 128 bits
+//!   more than n. The file's h_s is never used: half-length exponents hide a
 //!   plaintext from outsiders by an assumption, not a product from the owner.
 //!
-//! What is left to see is the class of the product modulo G. For a key as this
-//! program makes them (p ≡ q ≡ 3 mod 4, gcd(p − 1, q − 1) = 2), −x² runs
-//! through the cyclic group of Jacobi symbol 1 and y leads out of it, so G is
-//! everything but for odd prime factors l of p − 1 or q − 1 at which both x²
-//! and z happen to be l-th powers: probability about 1/l² each, over honestly
-//! made keys together 9.7 % (7.4 % for l = 3, 1.6 % for 5, 0.6 % for 7), so a
-//! protocol that must hide its model uses r^n ([`Rerandomiser::uniform`]). For
-//! such an l
-//! the owner sees the product's class modulo l-th powers, a sum of exponents
-//! modulo l, in the results of that one re-randomiser. Other ordinary keys
+//! How far ρ is from uniform shows in the characters χ of the group of n-th
+//! powers. Over the draw of the b_i, the square of what ρ keeps of χ is at most
+//! about 2^−(|n| + 128) for a χ of large order, which for all 2^|n| of them
+//! comes to a distance of 2^−64; and for a χ of small odd order l it is l^−7,
+//! the probability that no base shows χ. For l = 2 no χ remains if the key is
+//! as this program makes them (p ≡ q ≡ 3 mod 4): −x² shows both χ modulo p and
+//! modulo q, and s·t² shows one of them. So some class is left to see only for
+//! an odd prime factor l of p − 1 or q − 1 at which all seven bases happen to be
+//! l-th powers: over honestly made keys together in about one re-randomiser of
+//! 2,000 (l = 3; the other l together one in 150,000). For such an l the owner
+//! sees the product's class modulo l-th powers, a sum of exponents modulo l, in
+//! the results of that one re-randomiser. A protocol that must not leave even
+//! that uses r^n ([`Rerandomiser::uniform`]). Other ordinary keys
 //! (python-paillier's) have a few further classes of order 2 or of
 //! order gcd(p − 1, q − 1) to see in the same way.
 //!
@@ -47,29 +49,29 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Ciphertexts, PublicKey, Scheme, encrypt::uniform_powers, generate::negated_square, limbs,
-    primality::jacobi_vartime,
+    Candidate, Ciphertexts, PaillierError, PublicKey, Randomise, Randomisers, Scheme, Seeds,
+    encrypt::{nth_powers, uniform_bases},
+    generate::negated_square,
+    limbs,
+    primality::{jacobi_vartime, small_primes},
 };
-use crate::bignum::{Comb, Elements, KernelKind};
+use crate::bignum::{Comb, Elements};
 
-/// Bits by which exponents exceed what they must cover.
-const MARGIN: u32 = 64;
+/// Bases of which powers are multiplied: with the h of a key that is being
+/// checked, as many as a vector kernel raises at once.
+const BASES: usize = 7;
+
+/// Bits by which all exponents together exceed n.
+const MARGIN: u32 = 128;
+
+/// Bits by which exponents exceed the order of a subgroup key's h_s.
+const SUBGROUP_MARGIN: u32 = 64;
 
 /// Re-randomises results under one key; see the module's text for what that
 /// hides.
 pub struct Rerandomiser {
     key: PublicKey,
-    combs: Option<Combs>,
-}
-
-struct Combs {
-    /// Powers of h′, exponents of |n| + 64 bits; under a subgroup key of its
-    /// h_s.
-    main: Comb,
-    /// Bits of the exponents of `main`.
-    bits: u32,
-    /// Powers of y, exponents of 64 bits; none under a subgroup key.
-    companion: Option<Comb>,
+    comb: Option<Comb>,
 }
 
 impl Rerandomiser {
@@ -79,15 +81,39 @@ impl Rerandomiser {
         if key.scheme() == Scheme::Subgroup {
             return Rerandomiser::in_subgroup(key, uses);
         }
-        let lanes = match key.ring().kernel() {
-            KernelKind::Ifma => 8,
-            _ => 1,
-        };
-        if direct_is_cheaper(uses, key.bits(), lanes) {
-            Rerandomiser::uniform(key)
-        } else {
-            Rerandomiser::with_combs(key, uses, rng)
+        if direct_is_cheaper(uses, key.bits(), key.ring().lanes()) {
+            return Rerandomiser::uniform(key);
         }
+        let powers = key.ring().pow_public(&bases(key, rng), key.limbs());
+        Rerandomiser::with_bases(key, &powers, uses)
+    }
+
+    /// [`Rerandomiser::new`] for a key that is still to be checked, and the
+    /// checks, which share an exponentiation with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidate::admit`].
+    pub fn admitting(
+        candidate: &Candidate,
+        uses: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Rerandomiser, PaillierError> {
+        let key = candidate.unchecked();
+        let none = key.ring().one(0);
+        if key.scheme() == Scheme::Subgroup {
+            let (admitted, rerandomiser) = rayon::join(
+                || candidate.admit_beside(&none),
+                || Rerandomiser::in_subgroup(key, uses),
+            );
+            return admitted.map(|_| rerandomiser);
+        }
+        if direct_is_cheaper(uses, key.bits(), key.ring().lanes()) {
+            candidate.admit_beside(&none)?;
+            return Ok(Rerandomiser::uniform(key));
+        }
+        let powers = candidate.admit_beside(&bases(key, rng))?;
+        Ok(Rerandomiser::with_bases(key, &powers, uses))
     }
 
     /// r^n with a uniform r for every result, whatever their number: slower,
@@ -95,50 +121,31 @@ impl Rerandomiser {
     pub fn uniform(key: &PublicKey) -> Rerandomiser {
         Rerandomiser {
             key: key.clone(),
-            combs: None,
+            comb: None,
         }
     }
 
-    fn with_combs(key: &PublicKey, uses: usize, rng: &mut impl CryptoRng) -> Rerandomiser {
-        let (ring, n) = (key.ring(), key.limbs());
-        let x = limbs::random_below(1, n, rng);
-        let z = loop {
-            let z = limbs::random_below(1, n, rng);
-            if jacobi_vartime(&limbs::to_biguint(&z), key.n()) == -1 {
-                break z;
-            }
-        };
-        let square = Zeroizing::new(negated_square(ring, n, &x));
-        // In one allocation: growing would leave a copy behind.
-        let bases = Zeroizing::new([&square[..], &z[..]].concat());
-        let powers = ring.pow_public(&ring.enter(&bases, n.len()), n);
-        let combs = Combs {
-            main: Comb::new(ring, &powers.slice(0..1), key.bits() + MARGIN, uses),
-            bits: key.bits() + MARGIN,
-            companion: Some(Comb::new(ring, &powers.slice(1..2), MARGIN, uses)),
-        };
+    /// By the n-th powers of [`bases`].
+    fn with_bases(key: &PublicKey, powers: &Elements, uses: usize) -> Rerandomiser {
+        let bits = (key.bits() + MARGIN).div_ceil(BASES as u32);
         Rerandomiser {
             key: key.clone(),
-            combs: Some(combs),
+            comb: Some(Comb::of_several(key.ring(), powers, bits, uses)),
         }
     }
 
     /// By powers of a subgroup key's own h_s.
     fn in_subgroup(key: &PublicKey, uses: usize) -> Rerandomiser {
         let ring = key.ring();
-        let combs = key.h_s().map(|h_s| {
+        let comb = key.h_s().map(|h_s| {
             let row = limbs::from_biguint(h_s, 2 * ring.limbs());
             // The order of h_s is 2α.
-            let bits = key.exponent_bits() + 1 + MARGIN;
-            Combs {
-                main: Comb::new(ring, &ring.enter(&row, row.len()), bits, uses),
-                bits,
-                companion: None,
-            }
+            let bits = key.exponent_bits() + 1 + SUBGROUP_MARGIN;
+            Comb::new(ring, &ring.enter(&row, row.len()), bits, uses)
         });
         Rerandomiser {
             key: key.clone(),
-            combs,
+            comb,
         }
     }
 
@@ -148,48 +155,87 @@ impl Rerandomiser {
     ///
     /// If the ciphertexts belong to another key.
     pub fn apply(&self, ciphertexts: &Ciphertexts, rng: &mut impl CryptoRng) -> Ciphertexts {
-        assert!(
-            ciphertexts.key().n() == self.key.n(),
-            "ciphertexts of another key"
-        );
-        let rho = self.draw(ciphertexts.len(), rng);
-        let fresh = self.key.ring().mul(ciphertexts.elements(), &rho);
-        Ciphertexts::from_elements(ciphertexts.key(), fresh)
+        self.apply_with(ciphertexts, self.randomisers(ciphertexts.len(), rng))
     }
 
-    fn draw(&self, count: usize, rng: &mut impl CryptoRng) -> Zeroizing<Elements> {
-        let Some(combs) = &self.combs else {
-            return uniform_powers(&self.key, count, rng);
-        };
-        let width = limbs::limbs_for(combs.bits);
-        let a = limbs::random_rows(count, combs.bits, width, rng);
-        let mut rho = Zeroizing::new(combs.main.pow(&a, width));
-        if let Some(companion) = &combs.companion {
-            let b = limbs::random_rows(count, MARGIN, 1, rng);
-            let power = Zeroizing::new(companion.pow(&b, 1));
-            self.key.ring().mul_assign(&mut rho, &power);
-        }
-        rho
+    /// [`Rerandomiser::apply`] with randomisers drawn from this re-randomiser
+    /// before. They are consumed.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many randomisers as ciphertexts, or one of the two
+    /// belongs to another key.
+    pub fn apply_with(&self, ciphertexts: &Ciphertexts, randomisers: Randomisers) -> Ciphertexts {
+        let of_key = |key: &PublicKey| key.n() == self.key.n();
+        assert!(of_key(ciphertexts.key()), "ciphertexts of another key");
+        assert!(of_key(randomisers.key()), "randomisers of another key");
+        let ring = self.key.ring();
+        let fresh = ring.mul(ciphertexts.elements(), randomisers.elements());
+        Ciphertexts::from_elements(ciphertexts.key(), fresh)
     }
 
     /// Whether r^n is used rather than combs.
     pub fn is_uniform(&self) -> bool {
-        self.combs.is_none()
+        self.comb.is_none()
     }
 }
 
-/// Whether `uses` exponentiations by n take fewer products than two of them,
-/// tables, and `uses` powers from the tables, when `lanes` go at once.
+impl Randomise for Rerandomiser {
+    fn public(&self) -> &PublicKey {
+        &self.key
+    }
+
+    fn draw(&self, count: usize, rng: &mut impl CryptoRng) -> Seeds {
+        let Some(comb) = &self.comb else {
+            return uniform_bases(&self.key, count, rng);
+        };
+        let bits = comb.exponent_bits();
+        let width = limbs::limbs_for(bits);
+        Seeds {
+            rows: limbs::random_rows(count, bits, width, rng),
+            width,
+        }
+    }
+
+    fn raise(&self, seeds: Seeds) -> Randomisers {
+        let elements = match &self.comb {
+            Some(comb) => comb.pow(&seeds.rows, seeds.width),
+            None => nth_powers(&self.key, &seeds),
+        };
+        Randomisers::new(&self.key, Zeroizing::new(elements))
+    }
+}
+
+/// −x², s·t² and uniform numbers modulo n, of which the n-th powers are the
+/// bases. An n without an s of Jacobi symbol −1 is a square, and no key.
+fn bases(key: &PublicKey, rng: &mut impl CryptoRng) -> Elements {
+    let (ring, n) = (key.ring(), key.limbs());
+    let h = n.len();
+    let mut rows = limbs::random_below(BASES, n, rng);
+    let first = Zeroizing::new(negated_square(ring, n, &rows[..h]));
+    let s = small_primes()
+        .iter()
+        .find(|&&s| jacobi_vartime(&s.into(), key.n()) == -1);
+    let s = limbs::from_biguint(&s.copied().unwrap_or(1).into(), h);
+    let square = Zeroizing::new(ring.mul_mod(&rows[h..2 * h], &rows[h..2 * h]));
+    let second = Zeroizing::new(ring.mul_mod(&square, &s));
+    rows[..h].copy_from_slice(&first);
+    rows[h..2 * h].copy_from_slice(&second);
+    ring.enter(&rows, h)
+}
+
+/// Whether `uses` exponentiations by n take fewer products than those of the
+/// bases, tables, and `uses` powers from the tables, when `lanes` go at once.
 fn direct_is_cheaper(uses: usize, bits: u32, lanes: usize) -> bool {
     let bits = bits as usize;
     // Windows of five bits: a squaring a bit, a product a window.
     let exponentiation = bits + bits / 5;
     let direct = uses.div_ceil(lanes) * exponentiation;
-    // The tables' squarings form one chain, which lanes do not shorten; with
-    // few uses ahead they are small, and a power takes about bits/4 products.
-    let tables = bits + 2 * MARGIN as usize;
+    // The tables begin with a chain of squarings; with few uses ahead they are
+    // small, and a power takes about bits/4 products.
+    let tables = bits / BASES * BASES.div_ceil(lanes);
     let powers = uses.div_ceil(lanes) * bits / 4;
-    direct <= 2usize.div_ceil(lanes) * exponentiation + tables + powers
+    direct <= BASES.div_ceil(lanes) * exponentiation + tables + powers
 }
 
 #[cfg(test)]
@@ -208,13 +254,18 @@ mod tests {
         (key, plain, c, rng)
     }
 
+    fn with_combs(key: &PublicKey, uses: usize, rng: &mut ChaCha20Rng) -> Rerandomiser {
+        let powers = key.ring().pow_public(&bases(key, rng), key.limbs());
+        Rerandomiser::with_bases(key, &powers, uses)
+    }
+
     #[test]
     fn plaintexts_stay_and_ciphertexts_change() {
         for bits in [128, 192, 256] {
             let (key, plain, c, mut rng) = setup(bits, 51);
             for rerandomiser in [
                 Rerandomiser::uniform(key.public()),
-                Rerandomiser::with_combs(key.public(), 20, &mut rng),
+                with_combs(key.public(), 20, &mut rng),
             ] {
                 let fresh = rerandomiser.apply(&c, &mut rng);
                 assert!(key.decrypt(&fresh) == plain);
@@ -243,7 +294,7 @@ mod tests {
         let primes = key.primes().map(|bytes| BigUint::from_bytes_be(&bytes));
         for rerandomiser in [
             Rerandomiser::uniform(key.public()),
-            Rerandomiser::with_combs(key.public(), 400, &mut rng),
+            with_combs(key.public(), 400, &mut rng),
         ] {
             let mut counts = [0; 4];
             for factor in factors(&key, &rerandomiser, &mut rng) {
@@ -254,6 +305,42 @@ mod tests {
                 counts[class] += 1;
             }
             assert!(counts.iter().all(|c| (60..140).contains(c)), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn every_base_is_used() {
+        let (key, _, _, mut rng) = setup(128, 55);
+        let ring = key.public().ring();
+        // One base at a time, beside ones.
+        for base in 0..BASES {
+            let mut powers = ring.one(base);
+            powers.extend(&bases(key.public(), &mut rng).slice(0..1));
+            powers.extend(&ring.one(BASES - 1 - base));
+            let rerandomiser = Rerandomiser::with_bases(key.public(), &powers, 400);
+            let mut found = factors(&key, &rerandomiser, &mut rng);
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), 400, "base {base}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_checked_on_the_way() {
+        let (key, plain, c, mut rng) = setup(192, 56);
+        let (n, h, h_s) = (key.public().n(), key.public().h(), key.public().h_s());
+        let (h, h_s) = h.zip(h_s).expect("generated");
+        for uses in [1, 400] {
+            let candidate = Candidate::from_parts(n, Some((h, h_s))).expect("odd");
+            let made = Rerandomiser::admitting(&candidate, uses, &mut rng).expect("a sound key");
+            assert!(key.decrypt(&made.apply(&c, &mut rng)) == plain);
+            let candidate = Candidate::from_parts(n, Some((h, &(h_s + 1u32)))).expect("odd");
+            let error = Rerandomiser::admitting(&candidate, uses, &mut rng).err();
+            assert_eq!(error, Some(PaillierError::GeneratorMismatch));
+            // A square, which has no s.
+            let square = Candidate::from_parts(&(n * n), None).expect("odd");
+            let error = Rerandomiser::admitting(&square, uses, &mut rng).err();
+            assert_eq!(error, Some(PaillierError::KeyPower(2)));
         }
     }
 
@@ -291,7 +378,7 @@ mod tests {
         for bits in [2048, 3072, 4096] {
             assert!(direct_is_cheaper(1, bits, 1));
             assert!(direct_is_cheaper(2, bits, 1));
-            assert!(!direct_is_cheaper(6, bits, 1));
+            assert!(!direct_is_cheaper(12, bits, 1));
             assert!(direct_is_cheaper(8, bits, 8));
             assert!(!direct_is_cheaper(64, bits, 8));
         }
