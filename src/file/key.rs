@@ -340,7 +340,7 @@ fn candidate(members: &Members) -> Result<Candidate, KeyError> {
         let found = found.text().ok_or(KeyError::Fingerprint)?;
         if !found.eq_ignore_ascii_case(&key.unchecked().fingerprint().to_string()) {
             // Worse than a fingerprint that is another key's is no key.
-            key.admit()?;
+            key.check()?;
             return Err(KeyError::Fingerprint);
         }
     }

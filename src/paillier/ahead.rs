@@ -19,6 +19,9 @@ use rayon::prelude::*;
 
 use super::{Randomise, Randomisers, Seeds};
 
+/// Most randomisers that a queue is asked to [prepare](Ahead::prepare).
+const MOST: usize = 4096;
+
 /// A queue of randomisers that `M` makes in the background.
 pub struct Ahead<M> {
     maker: Arc<M>,
@@ -85,6 +88,11 @@ impl<M: Randomise + 'static> Ahead<M> {
         }
     }
 
+    /// Who makes them.
+    pub fn maker(&self) -> &M {
+        &self.maker
+    }
+
     /// How many randomisers are in the queue, made or not.
     pub fn len(&self) -> usize {
         lock(&self.blocks).iter().map(|block| block.len).sum()
@@ -93,6 +101,25 @@ impl<M: Randomise + 'static> Ahead<M> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Appends randomisers up to `count` of them, unless those are so many that
+    /// every core will be busy without a background.
+    pub fn prepare(&self, count: usize, rng: &mut impl CryptoRng) {
+        let missing = count.saturating_sub(self.len());
+        if count <= MOST && missing > 0 {
+            self.add(missing, rng);
+        }
+    }
+
+    /// `count` randomisers, from the queue as far as it goes.
+    pub fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
+        let mut randomisers = self.take(count);
+        let missing = count - randomisers.len();
+        if missing > 0 {
+            randomisers.append(self.maker.randomisers(missing, rng));
+        }
+        randomisers
     }
 
     /// Appends `count` randomisers, to be made when there is time.

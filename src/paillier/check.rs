@@ -102,8 +102,17 @@ impl Candidate {
     /// modulus, ±1 or no unit; h_s not h^n mod n². These checks do not prove
     /// that n is well formed.
     pub fn admit(self) -> Result<PublicKey, PaillierError> {
-        self.admit_beside(&self.key.ring().one(0))?;
+        self.check()?;
         Ok(self.key)
+    }
+
+    /// What [`Candidate::admit`] would say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidate::admit`].
+    pub fn check(&self) -> Result<(), PaillierError> {
+        self.admit_beside(&self.key.ring().one(0)).map(|_| ())
     }
 
     /// [`Candidate::admit`], and the n-th powers of `others`.

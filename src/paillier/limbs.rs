@@ -184,9 +184,8 @@ fn fill(limbs: &mut [u64], rng: &mut impl CryptoRng) {
 /// Clears all but the low `bits` bits.
 fn keep_bits(row: &mut [u64], bits: u32) {
     for (i, limb) in row.iter_mut().enumerate() {
-        match bits.saturating_sub(64 * i as u32) {
-            kept @ 0..64 => *limb &= (1 << kept) - 1,
-            _ => {}
+        if let kept @ 0..64 = bits.saturating_sub(64 * i as u32) {
+            *limb &= (1 << kept) - 1;
         }
     }
 }

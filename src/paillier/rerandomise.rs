@@ -23,7 +23,7 @@
 //! modulo q, and s·t² shows one of them. So some class is left to see only for
 //! an odd prime factor l of p − 1 or q − 1 at which all seven bases happen to be
 //! l-th powers: over honestly made keys together in about one re-randomiser of
-//! 2,000 (l = 3; the other l together one in 150,000). For such an l the owner
+//! 3,000 (l = 3; the other l together one in 180,000). For such an l the owner
 //! sees the product's class modulo l-th powers, a sum of exponents modulo l, in
 //! the results of that one re-randomiser. A protocol that must not leave even
 //! that uses r^n ([`Rerandomiser::uniform`]). Other ordinary keys
@@ -89,31 +89,34 @@ impl Rerandomiser {
     }
 
     /// [`Rerandomiser::new`] for a key that is still to be checked, and the
-    /// checks, which share an exponentiation with it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Candidate::admit`].
+    /// checks, which share an exponentiation with it: all of it when the result
+    /// is called, on whichever thread. Its error is that of
+    /// [`Candidate::admit`].
     pub fn admitting(
         candidate: &Candidate,
         uses: usize,
         rng: &mut impl CryptoRng,
-    ) -> Result<Rerandomiser, PaillierError> {
+    ) -> impl FnOnce() -> Result<Rerandomiser, PaillierError> + Send {
         let key = candidate.unchecked();
-        let none = key.ring().one(0);
-        if key.scheme() == Scheme::Subgroup {
-            let (admitted, rerandomiser) = rayon::join(
-                || candidate.admit_beside(&none),
-                || Rerandomiser::in_subgroup(key, uses),
+        let subgroup = key.scheme() == Scheme::Subgroup;
+        let direct = direct_is_cheaper(uses, key.bits(), key.ring().lanes());
+        let bases = if subgroup || direct {
+            key.ring().one(0)
+        } else {
+            bases(key, rng)
+        };
+        move || {
+            let (powers, in_subgroup) = rayon::join(
+                || candidate.admit_beside(&bases),
+                || subgroup.then(|| Rerandomiser::in_subgroup(key, uses)),
             );
-            return admitted.map(|_| rerandomiser);
+            let powers = powers?;
+            Ok(match in_subgroup {
+                Some(rerandomiser) => rerandomiser,
+                None if direct => Rerandomiser::uniform(key),
+                None => Rerandomiser::with_bases(key, &powers, uses),
+            })
         }
-        if direct_is_cheaper(uses, key.bits(), key.ring().lanes()) {
-            candidate.admit_beside(&none)?;
-            return Ok(Rerandomiser::uniform(key));
-        }
-        let powers = candidate.admit_beside(&bases(key, rng))?;
-        Ok(Rerandomiser::with_bases(key, &powers, uses))
     }
 
     /// r^n with a uniform r for every result, whatever their number: slower,
@@ -332,14 +335,14 @@ mod tests {
         let (h, h_s) = h.zip(h_s).expect("generated");
         for uses in [1, 400] {
             let candidate = Candidate::from_parts(n, Some((h, h_s))).expect("odd");
-            let made = Rerandomiser::admitting(&candidate, uses, &mut rng).expect("a sound key");
+            let made = Rerandomiser::admitting(&candidate, uses, &mut rng)().expect("a sound key");
             assert!(key.decrypt(&made.apply(&c, &mut rng)) == plain);
             let candidate = Candidate::from_parts(n, Some((h, &(h_s + 1u32)))).expect("odd");
-            let error = Rerandomiser::admitting(&candidate, uses, &mut rng).err();
+            let error = Rerandomiser::admitting(&candidate, uses, &mut rng)().err();
             assert_eq!(error, Some(PaillierError::GeneratorMismatch));
             // A square, which has no s.
             let square = Candidate::from_parts(&(n * n), None).expect("odd");
-            let error = Rerandomiser::admitting(&square, uses, &mut rng).err();
+            let error = Rerandomiser::admitting(&square, uses, &mut rng)().err();
             assert_eq!(error, Some(PaillierError::KeyPower(2)));
         }
     }

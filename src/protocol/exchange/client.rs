@@ -9,14 +9,13 @@ use rand::CryptoRng;
 use crate::{
     encrypted::layout::{Packing, StageLayout},
     network::Profile,
-    paillier::{
-        Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, SecretKey,
-    },
+    paillier::{Ciphertexts, Plaintext, PublicKey, SecretKey, Stock},
 };
 
 use super::{
     super::Protocol,
     Header, LayoutChoice, MAX_IMAGES, Progress, ProtocolError, Query, QueryId, Reply, SILENT,
+    encryptor::Encryptor,
     error::short,
     layouts::{choose, stage_layout, traffic},
 };
@@ -37,27 +36,8 @@ pub struct Client {
     network: [u8; 32],
     keys: ClientKeys,
     whole_run: bool,
+    stock: Option<Box<dyn Stock>>,
     encryptor: Mutex<Option<Arc<Encryptor>>>,
-}
-
-/// An encryptor, and for how many encryptions its tables were made.
-struct Encryptor {
-    uses: usize,
-    by: By,
-}
-
-enum By {
-    Public(PublicEncryptor),
-    Owner(Box<OwnerEncryptor>),
-}
-
-impl Encryptor {
-    fn encrypt(&self, plaintexts: &[Plaintext], rng: &mut impl CryptoRng) -> Ciphertexts {
-        match &self.by {
-            By::Public(encryptor) => encryptor.encrypt(plaintexts, rng),
-            By::Owner(encryptor) => encryptor.encrypt(plaintexts, rng),
-        }
-    }
 }
 
 /// What a reply led to.
@@ -110,6 +90,7 @@ impl Client {
             profile,
             keys,
             whole_run: false,
+            stock: None,
             encryptor: Mutex::new(None),
         }
     }
@@ -118,6 +99,12 @@ impl Client {
     /// its tables are made once, for all layers, rather than for one.
     pub fn for_whole_run(mut self) -> Client {
         self.whole_run = true;
+        self
+    }
+
+    /// Takes randomisers from `stock` first; what it does not have is made.
+    pub fn with_stock(mut self, stock: Box<dyn Stock>) -> Client {
+        self.stock = Some(stock);
         self
     }
 
@@ -411,6 +398,9 @@ impl Client {
             sets * layout.inputs()
         };
         let encryptor = self.encryptor(uses);
+        if self.whole_run && self.stock.is_none() {
+            encryptor.prepare(uses, rng);
+        }
 
         let per_group = layout.inputs_per_group();
         let at_once = (AT_ONCE / per_group).max(1);
@@ -427,7 +417,8 @@ impl Client {
                     layout.pack_group(group, &values[set * images..][..images])
                 })
                 .collect();
-            rows.extend_from_slice(&encryptor.encrypt(&plaintexts, rng).to_bytes());
+            let encrypted = encryptor.encrypt(&plaintexts, self.stock.as_deref(), rng)?;
+            rows.extend_from_slice(&encrypted.to_bytes());
             first = groups.end;
             progress(first * per_group, all * per_group);
         }
@@ -450,21 +441,17 @@ impl Client {
 
     /// The encryptor, its tables made for at least a quarter of `uses`.
     fn encryptor(&self, uses: usize) -> Arc<Encryptor> {
-        let mut kept = self
-            .encryptor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some(encryptor) if encryptor.uses * 4 >= uses => Arc::clone(encryptor),
-            _ => {
-                let by = match &self.keys {
-                    ClientKeys::Public(key) => By::Public(PublicEncryptor::new(key, uses)),
-                    ClientKeys::Owner(key) => By::Owner(Box::new(OwnerEncryptor::new(key, uses))),
-                };
-                let encryptor = Arc::new(Encryptor { uses, by });
-                *kept = Some(Arc::clone(&encryptor));
-                encryptor
-            }
+        let lock = || {
+            self.encryptor
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(kept) = lock().as_ref().filter(|kept| kept.uses * 4 >= uses) {
+            return Arc::clone(kept);
         }
+        // No lock is held where other threads are waited for.
+        let encryptor = Arc::new(Encryptor::new(&self.keys, uses));
+        *lock() = Some(Arc::clone(&encryptor));
+        encryptor
     }
 }

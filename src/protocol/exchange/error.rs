@@ -170,6 +170,9 @@ pub enum ProtocolError {
     /// The key inside a query was refused.
     #[error("the public key inside the query was refused: {0}")]
     Key(String),
+    /// A stock of randomisers was of no use.
+    #[error("randomisers made ahead: {0}")]
+    Stock(String),
     /// A ciphertext was refused.
     #[error("ciphertext refused: {0}")]
     Paillier(#[from] PaillierError),

@@ -17,7 +17,7 @@ use crate::{
         key,
     },
     network::Profile,
-    paillier::{Ciphertexts, Fingerprint, PublicKey},
+    paillier::{Candidate, Ciphertexts, Fingerprint, PublicKey},
 };
 
 use super::{super::Protocol, MAX_IMAGES, MAX_SAMPLES, ProtocolError, layouts::stage_layout};
@@ -128,27 +128,48 @@ impl Query {
     /// [`Query::from_bytes`], sparing the checks of the key inside if it is
     /// `known`: they cost several exponentiations.
     pub(super) fn read(bytes: &[u8], known: Option<&PublicKey>) -> Result<Query, ProtocolError> {
+        let (query, candidate) = Query::read_unchecked(bytes, known)?;
+        if let Some(candidate) = candidate {
+            candidate.admit().map_err(refused)?;
+        }
+        Ok(query)
+    }
+
+    /// [`Query::read`], but a key that is not `known` is still to be checked:
+    /// nothing that is computed with it may leave before that.
+    pub(super) fn read_unchecked(
+        bytes: &[u8],
+        known: Option<&PublicKey>,
+    ) -> Result<(Query, Option<Candidate>), ProtocolError> {
         let (metadata, width, rows) = read(Query::KIND, bytes)?;
         let header = Header::from_metadata(Query::KIND, &metadata)?;
         let json = member(Query::KIND, &metadata, PUBLIC_KEY)?;
-        let key = match known {
-            Some(known) if key::public_to_json(known) == json => known.clone(),
-            _ => key::public_from_json(json).map_err(|e| ProtocolError::Key(e.to_string()))?,
+        let (key, candidate) = match known {
+            Some(known) if key::public_to_json(known) == json => (known.clone(), None),
+            _ => {
+                let candidate = key::candidate_from_json(json).map_err(refused)?;
+                (candidate.unchecked().clone(), Some(candidate))
+            }
+        };
+        // Worse than a key that does not fit the message is no key.
+        let after_the_key = |error| match candidate.as_ref().map(Candidate::check) {
+            Some(Err(of_key)) => refused(of_key),
+            _ => error,
         };
         if key.fingerprint() != header.key {
-            return Err(ProtocolError::Key(
-                "it does not have the fingerprint that the header names".into(),
-            ));
+            return Err(after_the_key(refused(
+                "it does not have the fingerprint that the header names",
+            )));
         }
         if width != Ciphertexts::width(&key) {
-            return Err(ProtocolError::OtherLayout {
+            return Err(after_the_key(ProtocolError::OtherLayout {
                 kind: Query::KIND.name,
                 layer: format!("stage {}", header.stage + 1),
                 expected: format!("ciphertexts of {} bytes", Ciphertexts::width(&key)),
                 found: format!("ciphertexts of {width} bytes"),
-            });
+            }));
         }
-        Ok(Query { header, key, rows })
+        Ok((Query { header, key, rows }, candidate))
     }
 }
 
@@ -404,6 +425,11 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// The key inside a query was refused.
+pub(super) fn refused(why: impl ToString) -> ProtocolError {
+    ProtocolError::Key(why.to_string())
 }
 
 fn member<'a>(

@@ -29,6 +29,7 @@
 //! ([`Responder`]).
 
 mod client;
+mod encryptor;
 mod error;
 mod layouts;
 mod messages;

@@ -3,7 +3,7 @@
 
 use std::{
     ops::{Deref, Range},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rand::CryptoRng;
@@ -11,11 +11,12 @@ use rand::CryptoRng;
 use crate::{
     encrypted::{layer::Layer, layout::StageLayout},
     network::Profile,
-    paillier::{Ciphertexts, Counts, PublicKey, Rerandomiser},
+    paillier::{Ahead, Ciphertexts, Counts, PublicKey, Randomise, Rerandomiser},
 };
 
 use super::{
     super::Protocol, Progress, ProtocolError, Query, Reply, error::short, layouts::traffic,
+    messages::refused,
 };
 
 /// The part of a server that checks queries, evaluates layers on them and
@@ -25,14 +26,26 @@ pub struct Responder {
     profile: Profile,
     network: [u8; 32],
     whole_run: bool,
-    rerandomiser: Mutex<Option<Kept>>,
+    kept: Mutex<Option<Arc<Kept>>>,
 }
 
-/// The re-randomiser of the key that was served last.
+/// The re-randomiser of the key that was served last, and what it makes in the
+/// background.
 struct Kept {
     key: PublicKey,
+    /// For how many results the tables were made.
     uses: usize,
-    rerandomiser: Arc<Rerandomiser>,
+    ahead: Ahead<Rerandomiser>,
+}
+
+impl Kept {
+    fn new(uses: usize, rerandomiser: Rerandomiser) -> Arc<Kept> {
+        Arc::new(Kept {
+            key: rerandomiser.public().clone(),
+            uses,
+            ahead: Ahead::new(Arc::new(rerandomiser)),
+        })
+    }
 }
 
 /// A reply, and what it cost.
@@ -57,7 +70,7 @@ impl Responder {
             network: profile.fingerprint(),
             profile,
             whole_run: false,
-            rerandomiser: Mutex::new(None),
+            kept: Mutex::new(None),
         }
     }
 
@@ -80,13 +93,7 @@ impl Responder {
     ///
     /// As [`Query::from_bytes`].
     pub(in crate::protocol) fn read(&self, bytes: &[u8]) -> Result<Query, ProtocolError> {
-        let known = self
-            .rerandomiser
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(|kept| kept.key.clone());
-        Query::read(bytes, known.as_ref())
+        Query::read(bytes, self.known().as_ref())
     }
 
     /// Evaluates on every path of `query` the layer that `layer` gives for the
@@ -101,48 +108,58 @@ impl Responder {
     pub(in crate::protocol) fn answer<L: Deref<Target = Layer>>(
         &self,
         query: &Query,
-        mut layer: impl FnMut(usize) -> L,
+        layer: impl FnMut(usize) -> L,
         rng: &mut impl CryptoRng,
         progress: Progress<'_>,
     ) -> Result<Answer, ProtocolError> {
         let layout = self.check(query)?;
-        let header = &query.header;
-        let key = &query.key;
-        let samples = header.samples;
-        let rerandomiser = self.rerandomiser(key, self.uses(query, &layout)?, rng);
+        let kept = self.rerandomiser(&query.key, self.uses(query, &layout)?, rng);
+        let mut outgoing = Outgoing::new(&kept, query, &layout, rng);
+        let counts = evaluate(query, &layout, layer, progress, |results| {
+            outgoing.add(&results);
+        })?;
+        Ok(outgoing.finish(query, counts))
+    }
 
-        let mut inputs = Inputs::new(query, &layout);
-        let mut counts = Counts::default();
-        let mut rows = Vec::with_capacity(samples * layout.outputs() * Ciphertexts::width(key));
-        let (mut done, all) = (0, samples * layout.outputs());
-        let mut waiting = Ciphertexts::empty(key);
-        for path in 0..samples {
-            let layer = layer(header.stage);
-            let at_once = layer.groups_at_once(&layout);
-            let mut first = 0;
-            while first < layout.groups() {
-                let groups = first..(first + at_once).min(layout.groups());
-                let read = inputs.read(path, groups.clone())?;
-                let (results, cost) = layer.evaluate(&layout, groups.clone(), &read)?;
-                counts = counts + cost;
-                waiting.extend(&results);
-                first = groups.end;
-                if waiting.len() >= AT_ONCE || (path + 1 == samples && first == layout.groups()) {
-                    rows.extend_from_slice(&rerandomiser.apply(&waiting, rng).to_bytes());
-                    waiting = Ciphertexts::empty(key);
-                }
-                done += results.len();
-                progress(done, all);
+    /// [`Responder::read`] and [`Responder::answer`] in one: where the key is to
+    /// be checked, that and the tables that it needs are made beside the
+    /// evaluation. Nothing leaves before the key has passed.
+    ///
+    /// # Errors
+    ///
+    /// As the two of them.
+    pub(in crate::protocol) fn respond<L: Deref<Target = Layer>>(
+        &self,
+        bytes: &[u8],
+        layer: impl FnMut(usize) -> L + Send,
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Answer, ProtocolError> {
+        let (query, candidate) = Query::read_unchecked(bytes, self.known().as_ref())?;
+        let Some(candidate) = candidate else {
+            return self.answer(&query, layer, rng, progress);
+        };
+        let asked = self.check(&query).and_then(|layout| {
+            let uses = self.uses(&query, &layout)?;
+            Ok((layout, uses))
+        });
+        let (layout, uses) = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                candidate.check().map_err(refused)?;
+                return Err(error);
             }
-        }
-        Ok(Answer {
-            reply: Reply {
-                header: header.clone(),
-                width: Ciphertexts::width(key),
-                rows,
-            },
-            counts,
-        })
+        };
+        let admit = Rerandomiser::admitting(&candidate, uses, rng);
+        let mut results = Vec::new();
+        let (admitted, counts) = rayon::join(admit, || {
+            evaluate(&query, &layout, layer, progress, |part| results.push(part))
+        });
+        let kept = self.keep(Kept::new(uses, admitted.map_err(refused)?), rng);
+        let counts = counts?;
+        let mut outgoing = Outgoing::new(&kept, &query, &layout, rng);
+        results.iter().for_each(|part| outgoing.add(part));
+        Ok(outgoing.finish(&query, counts))
     }
 
     /// Checks what a query says of itself; the layout of each of its paths.
@@ -180,31 +197,113 @@ impl Responder {
         Ok(stages[header.stage..].iter().map(|s| s.outputs).sum())
     }
 
+    /// The key that was served last.
+    fn known(&self) -> Option<PublicKey> {
+        self.lock().as_ref().map(|kept| kept.key.clone())
+    }
+
     /// The re-randomiser for `key`, its tables made for at least a quarter of
     /// `uses`. Every reply ciphertext gets randomness of its own in any case.
-    fn rerandomiser(
-        &self,
-        key: &PublicKey,
-        uses: usize,
-        rng: &mut impl CryptoRng,
-    ) -> Arc<Rerandomiser> {
-        let mut kept = self
-            .rerandomiser
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some(kept) if kept.key == *key && kept.uses * 4 >= uses => {
-                Arc::clone(&kept.rerandomiser)
-            }
-            _ => {
-                let rerandomiser = Arc::new(Rerandomiser::new(key, uses, rng));
-                *kept = Some(Kept {
-                    key: key.clone(),
-                    uses,
-                    rerandomiser: Arc::clone(&rerandomiser),
-                });
-                rerandomiser
-            }
+    fn rerandomiser(&self, key: &PublicKey, uses: usize, rng: &mut impl CryptoRng) -> Arc<Kept> {
+        let fits = |kept: &&Arc<Kept>| kept.key == *key && kept.uses * 4 >= uses;
+        if let Some(kept) = self.lock().as_ref().filter(fits) {
+            return Arc::clone(kept);
+        }
+        // No lock is held where other threads are waited for.
+        self.keep(Kept::new(uses, Rerandomiser::new(key, uses, rng)), rng)
+    }
+
+    /// Keeps a re-randomiser for queries to come, and has it work for them.
+    fn keep(&self, kept: Arc<Kept>, rng: &mut impl CryptoRng) -> Arc<Kept> {
+        if self.whole_run {
+            kept.ahead.prepare(kept.uses, rng);
+        }
+        *self.lock() = Some(Arc::clone(&kept));
+        kept
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Evaluates the layers of all paths, on as many groups at once as they ask for,
+/// and hands the results to `sink`; they are *not* re-randomised.
+fn evaluate<L: Deref<Target = Layer>>(
+    query: &Query,
+    layout: &StageLayout,
+    mut layer: impl FnMut(usize) -> L,
+    progress: Progress<'_>,
+    mut sink: impl FnMut(Ciphertexts),
+) -> Result<Counts, ProtocolError> {
+    let header = &query.header;
+    let mut inputs = Inputs::new(query, layout);
+    let mut counts = Counts::default();
+    let (mut done, all) = (0, header.samples * layout.outputs());
+    for path in 0..header.samples {
+        let layer = layer(header.stage);
+        let at_once = layer.groups_at_once(layout);
+        let mut first = 0;
+        while first < layout.groups() {
+            let groups = first..(first + at_once).min(layout.groups());
+            let read = inputs.read(path, groups.clone())?;
+            let (results, cost) = layer.evaluate(layout, groups.clone(), &read)?;
+            counts = counts + cost;
+            first = groups.end;
+            done += results.len();
+            sink(results);
+            progress(done, all);
+        }
+    }
+    Ok(counts)
+}
+
+/// Results on their way out: re-randomised, each with randomness of its own.
+struct Outgoing<'a, R> {
+    kept: &'a Kept,
+    rng: &'a mut R,
+    /// Evaluated, not re-randomised.
+    waiting: Ciphertexts,
+    /// Re-randomised, as bytes.
+    rows: Vec<u8>,
+}
+
+impl<'a, R: CryptoRng> Outgoing<'a, R> {
+    fn new(kept: &'a Kept, query: &Query, layout: &StageLayout, rng: &'a mut R) -> Self {
+        let all = query.header.samples * layout.outputs();
+        Outgoing {
+            kept,
+            rng,
+            waiting: Ciphertexts::empty(&query.key),
+            rows: Vec::with_capacity(all * Ciphertexts::width(&query.key)),
+        }
+    }
+
+    fn add(&mut self, results: &Ciphertexts) {
+        self.waiting.extend(results);
+        if self.waiting.len() >= AT_ONCE {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let empty = Ciphertexts::empty(self.waiting.key());
+        let results = std::mem::replace(&mut self.waiting, empty);
+        let ahead = &self.kept.ahead;
+        let fresh = ahead.randomisers(results.len(), self.rng);
+        let results = ahead.maker().apply_with(&results, fresh);
+        self.rows.extend_from_slice(&results.to_bytes());
+    }
+
+    fn finish(mut self, query: &Query, counts: Counts) -> Answer {
+        self.send();
+        Answer {
+            reply: Reply {
+                header: query.header.clone(),
+                width: Ciphertexts::width(&query.key),
+                rows: self.rows,
+            },
+            counts,
         }
     }
 }

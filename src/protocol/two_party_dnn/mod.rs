@@ -33,7 +33,7 @@
 //! Replies are re-randomised by the server with randomness of its own, so that
 //! a client that chose its randomisers cannot read weights out of theirs. For
 //! keys of two large random primes that hides all but the class modulo a small
-//! odd prime dividing p − 1 or q − 1, for about one re-randomiser in ten (see
+//! odd prime dividing p − 1 or q − 1, for about one re-randomiser in 3,000 (see
 //! [`Rerandomiser`](crate::paillier::Rerandomiser)).
 //!
 //! # Malicious parties

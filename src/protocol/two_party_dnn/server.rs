@@ -133,6 +133,32 @@ impl Server {
         self.responder.read(bytes)
     }
 
+    /// Reads a query and evaluates its layer: [`Server::read`] and
+    /// [`Server::answer`], with the checks of the key inside beside the
+    /// evaluation.
+    ///
+    /// # Errors
+    ///
+    /// As the two of them.
+    pub fn respond(&self, bytes: &[u8], rng: &mut impl CryptoRng) -> Result<Answer, ProtocolError> {
+        self.respond_with(bytes, rng, SILENT)
+    }
+
+    /// [`Server::respond`] with progress, in result ciphertexts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::respond`].
+    pub fn respond_with(
+        &self,
+        bytes: &[u8],
+        rng: &mut impl CryptoRng,
+        progress: Progress<'_>,
+    ) -> Result<Answer, ProtocolError> {
+        let layer = |stage: usize| &self.layers[stage];
+        self.responder.respond(bytes, layer, rng, progress)
+    }
+
     /// Evaluates one layer on a query.
     ///
     /// # Errors
