@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::networks::{images, mixed_network};
+use common::networks::{boxed_network, images, mixed_network};
 use pdnn::{
     network::Network,
     paillier::SecretKey,
@@ -90,9 +90,10 @@ proptest! {
         seed: u64,
         bits in prop::sample::select(vec![256u32, 384, 512]),
         counts in prop::collection::vec(1usize..9, 1..3),
+        boxed: bool,
     ) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let network = mixed_network(&mut rng);
+        let network = if boxed { boxed_network(&mut rng) } else { mixed_network(&mut rng) };
         let sides = Sides::new(&network, &key(bits, &mut rng));
         for &count in &counts {
             sides.prepare(count, &mut rng);

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::networks::{images, mixed_network};
+use common::networks::{boxed_network, images, mixed_network};
 use pdnn::{
     encrypted::layout::Packing,
     file::Kind,
@@ -27,8 +27,12 @@ struct Parties {
 }
 
 fn parties(seed: u64) -> Parties {
+    parties_of(seed, mixed_network)
+}
+
+fn parties_of(seed: u64, network: fn(&mut ChaCha20Rng) -> Network) -> Parties {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let network = mixed_network(&mut rng);
+    let network = network(&mut rng);
     let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a short key");
     Parties {
         client: Client::new(network.profile().clone(), ClientKeys::Owner(key)),
@@ -49,7 +53,10 @@ fn classify(parties: &mut Parties, images: &[Vec<i64>], layout: LayoutChoice) ->
 }
 
 fn check(count: usize, layout: LayoutChoice) {
-    let mut parties = parties(1000 + count as u64);
+    check_parties(parties(1000 + count as u64), count, layout);
+}
+
+fn check_parties(mut parties: Parties, count: usize, layout: LayoutChoice) {
     let images = images(&parties.network, count, &mut parties.rng);
     let logits = classify(&mut parties, &images, layout);
     assert_eq!(logits.len(), count);
@@ -66,6 +73,18 @@ fn one_image_for_latency() {
 #[test]
 fn one_image_for_throughput() {
     check(1, LayoutChoice::Throughput);
+}
+
+#[test]
+fn box_sums_in_either_layout() {
+    for (seed, count, layout) in [
+        (20, 1, LayoutChoice::Latency),
+        (21, 5, LayoutChoice::Latency),
+        (22, 1, LayoutChoice::Throughput),
+        (23, 40, LayoutChoice::Throughput),
+    ] {
+        check_parties(parties_of(seed, boxed_network), count, layout);
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn attack(
         })
         .collect();
     // What goes into the next stage, for each set of weights and image.
-    let mut inputs = vec![images.to_vec(); draws];
+    let mut inputs = vec![profile.prepared_all(images).into_owned(); draws];
     let mut row = Vec::new();
     let mut answer = Vec::new();
     let mut see = |seen: Seen<'_>| {

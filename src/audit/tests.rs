@@ -89,17 +89,35 @@ fn network() -> Network {
     Network::new(profile, layers).expect("a sound network")
 }
 
+/// The same on box sums of 5x5 pixels with zeros around them.
+fn boxed() -> Network {
+    let (mut profile, layers) = network().into_parts();
+    profile.input.shape = Shape::new(1, 5, 5);
+    profile.prepare = vec![Op::Pad { size: 1 }, Op::SumPool { size: 2, stride: 1 }];
+    Network::new(profile, layers).expect("a sound network")
+}
+
 fn images(count: usize) -> Vec<Vec<i64>> {
+    images_of(36, count)
+}
+
+fn images_of(pixels: usize, count: usize) -> Vec<Vec<i64>> {
     let mut rng = rng(3);
     (0..count)
-        .map(|_| (0..36).map(|_| rng.random_range(0..=255)).collect())
+        .map(|_| (0..pixels).map(|_| rng.random_range(0..=255)).collect())
         .collect()
 }
 
 /// An auditor of [`network`], who reaches its server through what `by` makes of
 /// it.
 fn auditor<E: Exchange>(by: impl Fn(InProcess<Server, ChaCha20Rng>) -> E) -> impl Service {
-    let network = network();
+    auditor_of(network(), by)
+}
+
+fn auditor_of<E: Exchange>(
+    network: Network,
+    by: impl Fn(InProcess<Server, ChaCha20Rng>) -> E,
+) -> impl Service {
     let client = Client::new(network.profile().clone(), ClientKeys::Owner(key()));
     let server = InProcess::new(Server::new(network).for_whole_run(), rng(4), rng(6));
     Auditor::new(client, by(server), rng(5))
@@ -147,6 +165,21 @@ fn natural_images_recover_2p_dnn_exactly_where_they_determine_it() {
     assert_eq!(truth().layers(model)[0].wrong_after_rounding, 0);
     // One image tells next to nothing of a dense layer.
     assert!(curve[0].1[2].determined.iter().all(|&d| !d));
+}
+
+#[test]
+fn box_sums_hide_no_weight() {
+    let images = images_of(25, 150);
+    let truth = Truth::new(boxed(), images.clone(), vec![0; images.len()]);
+    let mut service = auditor_of(boxed(), |server| server);
+    let model = chosen::attack(&mut service, &|_| {}).expect("an audit");
+    assert!(truth.layers(&model).iter().all(|score| score.is_exact()));
+    let curve = natural::attack(&mut service, &images, &|_| {}).expect("an audit");
+    let (_, model) = curve.last().expect("a point");
+    for (score, estimate) in truth.layers(model).iter().zip(model) {
+        assert_eq!(estimate.explains, Some(true));
+        assert_eq!(score.largest_error, 0.0, "{score:?}");
+    }
 }
 
 /// Answers every query with one result off by one.

@@ -252,6 +252,10 @@ fn profile_facts(profile: &Profile) -> Facts {
         )
         .with("labels", profile.labels.clone())
         .with("logit_scale", profile.logit_scale);
+    if !profile.prepare.is_empty() {
+        let names = profile.prepare.iter().map(|op| op.name());
+        facts = facts.with("prepare", names.collect::<Vec<_>>());
+    }
     if let Some(posterior) = profile.posterior {
         facts = facts.with("truncation", posterior.truncation);
     }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{NetworkError, Problem, Profile, Range, Weights};
+use super::{NetworkError, Problem, Profile, Range, Weights, prepare};
 
 /// A profile and the weights that belong to it, checked against each other:
 /// the ideal functionality that every protocol must equal bit for bit.
@@ -110,11 +110,8 @@ impl Profile {
         input: &[i64],
         mut see: impl FnMut(&[i64]),
     ) -> Vec<i64> {
-        if let Err(error) = self.check_input(input) {
-            panic!("{error}");
-        }
         assert_eq!(layers.len(), self.stages.len(), "layers of weights");
-        let mut values = input.to_vec();
+        let mut values = self.prepared(input);
         for (stage, weights) in self.stages.iter().zip(layers) {
             let results = stage.linear.forward(weights, &values);
             see(&results);
@@ -166,7 +163,9 @@ pub(super) fn ranges(
             found: least.len(),
         });
     }
-    let mut inputs = vec![profile.input.range(); profile.input.shape.len()];
+    let inputs = vec![profile.input.range(); profile.input.shape.len()];
+    let place = |step| profile.place_of_preparation(step);
+    let mut inputs = prepare::bounds(&profile.prepare, profile.input.shape, inputs, place)?;
     let mut ranges = Vec::with_capacity(least.len());
     for (stage, (low, high)) in profile.stages.iter().zip(least.iter().zip(greatest)) {
         let at = |problem: Problem| problem.at(stage.place());

@@ -5,7 +5,8 @@
 //!
 //! A network is a chain of *stages*. Each is a [`Linear`] layer, which the
 //! server evaluates, and a list of operations ([`Op`]) behind it, which the
-//! client does. Every value is a signed 64-bit integer, and every tensor a flat
+//! client does; there may be such a list before the first layer as well
+//! ([`Profile::prepare`]). Every value is a signed 64-bit integer, and every tensor a flat
 //! slice in the order channel, row, column ([`Shape`]).
 //!
 //! Its two halves are the [`Profile`], which a client must know, and the
@@ -27,7 +28,9 @@ mod gaussian;
 pub mod limits;
 mod linear;
 mod op;
+mod pad;
 mod pool;
+mod prepare;
 mod profile;
 mod range;
 mod shape;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Function, Problem, Range, Shape,
     limits::{MAX_TABLE, at_most},
+    pad,
     pool::{Pooling, Window},
 };
 
@@ -41,7 +42,8 @@ pub enum Op {
         stride: usize,
     },
     /// The sum of each window, windows as in [`Op::AveragePool`]: its division
-    /// is folded into the next requantisation.
+    /// is folded into the next requantisation. At stride 1 these are *box
+    /// sums*: see [`Profile::prepare`](super::Profile::prepare).
     SumPool {
         /// Rows and columns of the window.
         size: usize,
@@ -67,6 +69,11 @@ pub enum Op {
         min: i64,
         /// Greatest result.
         max: i64,
+    },
+    /// Rows and columns of zeros around every channel.
+    Pad {
+        /// How many, on each of the four sides.
+        size: usize,
     },
     /// Turns a tensor of shape (c, h, w) into a vector of shape (c·h·w, 1, 1);
     /// the values and their order stay.
@@ -94,6 +101,7 @@ impl Op {
             Op::SumPool { .. } => "sum_pool",
             Op::MaxPool { .. } => "max_pool",
             Op::Requantise { .. } => "requantise",
+            Op::Pad { .. } => "pad",
             Op::Flatten => "flatten",
         }
     }
@@ -129,6 +137,7 @@ impl Op {
         }
         match self {
             Op::Flatten => return Ok(Shape::vector(input.len())),
+            Op::Pad { size } => return pad::output_shape(*size, input),
             Op::Lookup { min, table, .. } => {
                 at_most("the number of table entries", table.len(), MAX_TABLE)?;
                 if covered(*min, table).is_none() {
@@ -177,6 +186,9 @@ impl Op {
         if let Some((window, pooling)) = self.window() {
             return window.apply(pooling, input, self.shape_behind(input), &values);
         }
+        if let Op::Pad { size } = *self {
+            return pad::apply(size, input, self.shape_behind(input), &values, 0);
+        }
         let mut values = values;
         match self {
             Op::Relu => values.iter_mut().for_each(|v| *v = (*v).max(0)),
@@ -222,6 +234,11 @@ impl Op {
             let output = window.output_shape(input)?;
             return window.bounds(pooling, input, output, &ranges);
         }
+        if let Op::Pad { size } = *self {
+            let output = pad::output_shape(size, input)?;
+            let zero = Range::new(0, 0);
+            return Ok(pad::apply(size, input, output, &ranges, zero));
+        }
         let plane = input.plane();
         // Neighbours often share an interval; a long table is searched once
         // for each different one.
@@ -253,6 +270,9 @@ impl Op {
     pub fn uniform_bounds(&self, range: Range) -> Result<Range, Problem> {
         if let Some((window, pooling)) = self.window() {
             return window.uniform_bounds(pooling, range);
+        }
+        if let Op::Pad { .. } = self {
+            return Ok(range.union(Range::new(0, 0)));
         }
         let channels = match self {
             Op::Requantise { multipliers, .. } => multipliers.len(),

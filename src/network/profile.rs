@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Feature, Linear, NetworkError, Op, Range, Shape};
+use super::{Feature, Linear, NetworkError, Op, Range, Shape, prepare};
 
 /// What the field `format` of a profile says.
 pub const PROFILE_FORMAT: &str = "pdnn-profile";
@@ -24,6 +24,19 @@ pub struct Profile {
     pub name: String,
     /// What the network takes.
     pub input: InputSpec,
+    /// What the client does with an input before the first layer, in this
+    /// order; empty, and absent from the JSON, if the layer takes it as it is.
+    ///
+    /// Here, and behind a layer as the last of [`Stage::then`], stand *box
+    /// sums*: sums of neighbours, [`Op::SumPool`] at stride 1. Pooling by means
+    /// before the activation costs a prediction the pre-activations that are
+    /// pooled away: each is blinded, sent and decrypted. But a sum of the
+    /// results of a convolution at s×s neighbouring positions is the same
+    /// kernel's result on the sums of its inputs. So a convolution at stride 1
+    /// and s×s sum pooling are one convolution at stride s on box sums of s×s,
+    /// with the bias s² times, to the last integer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepare: Vec<Op>,
     /// Linear layers, each with what the client does behind it.
     pub stages: Vec<Stage>,
     /// The classes: one label for each logit.
@@ -129,19 +142,14 @@ impl Stage {
     /// [`Stage::range`] (whoever takes results from elsewhere checks that
     /// first), or if the profile does not pass [`Profile::validate`].
     pub fn finish(&self, pre_activations: &[i64]) -> Vec<i64> {
-        let mut shape = self.linear.output_shape();
+        let shape = self.linear.output_shape();
         assert_eq!(pre_activations.len(), shape.len(), "number of results");
         assert!(
             pre_activations.iter().all(|&v| self.range.contains(v)),
             "a result of stage {} lies outside its range",
             self.name
         );
-        let mut values = pre_activations.to_vec();
-        for op in &self.then {
-            values = op.apply(shape, values);
-            shape = op.shape_behind(shape);
-        }
-        values
+        prepare::apply(&self.then, shape, pre_activations.to_vec())
     }
 
     /// How an error speaks of this stage.
@@ -171,6 +179,7 @@ impl Profile {
             version: PROFILE_VERSION,
             name: name.into(),
             input,
+            prepare: Vec::new(),
             stages,
             labels,
             logit_scale: f64::from(logit_scale as f32),
@@ -182,6 +191,11 @@ impl Profile {
     /// The same for a network that takes rows of a table with these columns.
     pub fn with_features(self, features: Vec<Feature>) -> Profile {
         Profile { features, ..self }
+    }
+
+    /// The same for a network whose client does this before the first layer.
+    pub fn with_preparation(self, prepare: Vec<Op>) -> Profile {
+        Profile { prepare, ..self }
     }
 
     /// Reads a profile and validates it.
@@ -252,22 +266,20 @@ impl Profile {
         self.stages[stage].finish(pre_activations)
     }
 
-    /// The range of what stage `stage` takes: of the network's input, or of what
-    /// the client makes of the stage before.
+    /// The range of what stage `stage` takes: of what the client makes of the
+    /// network's input, or of the results of the stage before.
     ///
     /// # Panics
     ///
     /// If there is no such stage, or the profile does not pass
     /// [`Profile::validate`].
     pub fn input_range(&self, stage: usize) -> Range {
-        let Some(before) = stage.checked_sub(1) else {
-            return self.input.range();
+        let (range, ops) = match stage.checked_sub(1) {
+            None => (self.input.range(), &self.prepare),
+            Some(before) => (self.stages[before].range, &self.stages[before].then),
         };
-        let before = &self.stages[before];
-        before
-            .then
-            .iter()
-            .fold(before.range, |range, op| match op.uniform_bounds(range) {
+        ops.iter()
+            .fold(range, |range, op| match op.uniform_bounds(range) {
                 Ok(range) => range,
                 Err(problem) => panic!("{problem}"),
             })

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::{
-    NetworkError, PROFILE_FORMAT, PROFILE_VERSION, Posterior, Problem, Profile, Range, Shape,
+    NetworkError, Op, PROFILE_FORMAT, PROFILE_VERSION, Posterior, Problem, Profile, Range, Shape,
     Stage,
     limits::{MAX_ALL_PRODUCTS, MAX_ELEMENTS, MAX_NAME, MAX_STAGES, MAX_STEPS, at_most, not_zero},
+    prepare,
 };
 
 impl Profile {
@@ -19,6 +20,12 @@ impl Profile {
     /// The first thing found, naming the layer.
     pub fn validate(&self) -> Result<(), NetworkError> {
         self.check_shapes()?;
+        let mut range = self.input.range();
+        for (step, op) in self.prepare.iter().enumerate() {
+            range = op
+                .uniform_bounds(range)
+                .map_err(|problem| problem.at(self.place_of_preparation(step)))?;
+        }
         for stage in &self.stages {
             stage
                 .range
@@ -37,8 +44,11 @@ impl Profile {
     /// All of [`Profile::validate`] that does not depend on ranges.
     pub(super) fn check_shapes(&self) -> Result<(), NetworkError> {
         self.check_head()?;
-        let mut shape = self.input.shape;
         let mut work = 0;
+        at_most("the number of steps", self.prepare.len(), MAX_STEPS)
+            .map_err(|problem| problem.at("preparation"))?;
+        let place = |step| self.place_of_preparation(step);
+        let mut shape = check_steps(&self.prepare, self.input.shape, &mut work, place)?;
         let mut names = HashSet::new();
         for stage in &self.stages {
             if !names.insert(&stage.name) {
@@ -145,31 +155,38 @@ impl Stage {
             add_work(work, self.linear.products())
         };
         layer().map_err(|problem| problem.at(self.place()))?;
-        let mut shape = self.linear.output_shape();
-        for (step, op) in self.then.iter().enumerate() {
-            shape = op
-                .output_shape(shape)
-                .and_then(|output| {
-                    add_work(work, op.reads(output))?;
-                    Ok(output)
-                })
-                .map_err(|problem| problem.at(self.place_of(step)))?;
-        }
-        Ok(shape)
+        check_steps(&self.then, self.linear.output_shape(), work, |step| {
+            self.place_of(step)
+        })
     }
 
     /// Bounds of every output of the stage's operations, from those of the
     /// layer's results.
     pub(super) fn bounds(&self, results: Vec<Range>) -> Result<Vec<Range>, NetworkError> {
-        let mut shape = self.linear.output_shape();
-        let mut ranges = results;
-        for (step, op) in self.then.iter().enumerate() {
-            let at = |problem: Problem| problem.at(self.place_of(step));
-            ranges = op.bounds(shape, ranges).map_err(at)?;
-            shape = op.output_shape(shape).map_err(at)?;
-        }
-        Ok(ranges)
+        let shape = self.linear.output_shape();
+        prepare::bounds(&self.then, shape, results, |step| self.place_of(step))
     }
+}
+
+/// Checks that `ops` take a tensor of shape `shape`, and returns the shape of
+/// what they make of it. `work` counts on; `place` is how an error speaks of an
+/// operation, by its number.
+fn check_steps(
+    ops: &[Op],
+    mut shape: Shape,
+    work: &mut usize,
+    place: impl Fn(usize) -> String,
+) -> Result<Shape, NetworkError> {
+    for (step, op) in ops.iter().enumerate() {
+        shape = op
+            .output_shape(shape)
+            .and_then(|output| {
+                add_work(work, op.reads(output))?;
+                Ok(output)
+            })
+            .map_err(|problem| problem.at(place(step)))?;
+    }
+    Ok(shape)
 }
 
 /// A name that is printed on a terminal: not empty, not long, no control

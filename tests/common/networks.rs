@@ -104,6 +104,19 @@ pub(crate) fn mixed_network(rng: &mut impl CryptoRng) -> Network {
     Network::new(profile, layers).expect("a sound network")
 }
 
+/// [`mixed_network`] on images a pixel narrower, with box sums before either
+/// convolution: of the padded images, and of the activations.
+pub(crate) fn boxed_network(rng: &mut impl CryptoRng) -> Network {
+    let (mut profile, layers) = mixed_network(rng).into_parts();
+    let sums = Op::SumPool { size: 2, stride: 1 };
+    profile.input.shape = Shape::new(2, 7, 6);
+    profile.prepare = vec![Op::Pad { size: 1 }, sums.clone()];
+    let then = &mut profile.stages[0].then;
+    then[1] = Op::MaxPool { size: 4, stride: 1 };
+    then.push(sums);
+    Network::new(profile, layers).expect("a sound network")
+}
+
 /// Random images in the network's input range.
 pub(crate) fn images(network: &Network, count: usize, rng: &mut impl CryptoRng) -> Vec<Vec<i64>> {
     let input = &network.profile().input;

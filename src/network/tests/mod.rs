@@ -1,6 +1,7 @@
 //! Tests of the room, and the networks that they share.
 
 mod bayesian;
+mod box_sums;
 mod forward;
 mod malformed;
 mod malformed_features;

@@ -174,7 +174,8 @@ impl Client {
             layout,
         )?;
         let query_id = QueryId::random(rng);
-        self.encrypt(0, packing, query_id, images, rng, progress)
+        let prepared = self.profile.prepared_all(images);
+        self.encrypt(0, packing, query_id, &prepared, rng, progress)
     }
 
     /// Decrypts a reply and, unless it was the last, makes the next query.

@@ -101,7 +101,8 @@ impl Client {
         }
         let segments = self.store.claim(self.key, &self.network, images.len())?;
         let query_id = QueryId::random(rng);
-        self.mask(0, query_id, segments, images)
+        let prepared = self.profile.prepared_all(images);
+        self.mask(0, query_id, segments, &prepared)
     }
 
     /// Unmasks a reply and applies what the profile says comes after the layer.
