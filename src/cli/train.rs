@@ -34,6 +34,8 @@ Examples:
     pdnn train --out models/bayes --bayesian --from models/lenet5/checkpoint.safetensors --epochs 10
   Narrow slots: 4-bit weights and activations, 6x6 kernels at stride 2:
     pdnn train --out models/narrow --topology lenet5-strided --weight-bits 4 --activation-bits 4
+  Box sums (a2), and three of four weights of the widest layer 0:
+    pdnn train --out models/pruned --topology layers:c6p2a2,c16a2,d120,d84 --prune dense1=75
   Keep the floats, and quantise them once more without training them again:
     pdnn train --out models/mine --checkpoint mine.checkpoint
     pdnn train --out models/w6 --from mine.checkpoint --weight-bits 6
@@ -70,10 +72,11 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
 
     /// The network: lenet5 (ReLU, then average pooling), lenet5-square (x² for ReLU),
-    /// lenet5-pool-first (pooling, then ReLU), lenet5-strided (6x6 kernels at stride 2, no
+    /// lenet5-pool-first (pooling, then ReLU, exported as box sums), lenet5-strided (6x6 kernels at stride 2, no
     /// pooling), lenet5-narrow (the same with few activations), lenet5-max (max pooling);
-    /// mlp:32,16 (dense hidden layers of these sizes), logistic (none) [default: lenet5; mlp:16
-    /// for a table].
+    /// layers:c6k6s2,d84 (convolutions of 6 channels, 6x6 kernels, stride 2; p2 pads, a2 averages
+    /// before the ReLU, m2 takes maxima behind it; a dense layer of 84); mlp:32,16 (dense hidden
+    /// layers of these sizes), logistic (none) [default: lenet5; mlp:16 for a table].
     #[arg(long, value_name = "NAME")]
     topology: Option<String>,
 
@@ -114,6 +117,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BITS", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=8))]
     activation_bits: u32,
+
+    /// Bits that the client rounds the input's values to, 2 to 8; 8 leaves them as they are.
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=8))]
+    input_bits: u32,
+
+    /// Layers to prune gradually in the quantised epochs, and how many percent of their weights
+    /// become 0: an encrypted prediction pays for the others only.
+    #[arg(long, value_name = "LAYER=PERCENT,…", value_delimiter = ',')]
+    prune: Vec<String>,
 
     /// Images of one step.
     #[arg(long, value_name = "N", default_value_t = 128)]

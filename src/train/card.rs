@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Accuracy, Augment, TrainOptions, Trained};
-use crate::file::AnyNetwork;
+use crate::{file::AnyNetwork, network::Op};
 
 /// Everything that the card of a trained network says; `Display` writes it as
 /// Markdown.
@@ -56,6 +56,13 @@ impl Display for Card<'_> {
                 profile.labels.join(", "),
                 o.weight_bits,
                 o.activation_bits
+            )?;
+        }
+        if let Some(levels) = o.rounded_levels() {
+            writeln!(
+                f,
+                "The client rounds every value of the input to one of {levels} levels before it \
+                 encrypts.\n"
             )?;
         }
         writeln!(
@@ -220,6 +227,19 @@ impl Card<'_> {
                     format!("weight decay {}, gradients of at most {clip}", o.decay),
             }
         )?;
+        if !o.prune.is_empty() {
+            let shares: Vec<String> = o
+                .prune
+                .iter()
+                .map(|p| format!("{} % of {}", 100.0 * p.share, p.layer))
+                .collect();
+            writeln!(
+                f,
+                "In the first two thirds of the quantised epochs weights of least magnitude became \
+                 0, more and more of them (Zhu and Gupta 2017): in the end {}.\n",
+                shares.join(", ")
+            )?;
+        }
         if let Some(bayes) = o.bayes {
             writeln!(
                 f,
@@ -320,6 +340,24 @@ fn layers(f: &mut Formatter<'_>, network: &AnyNetwork) -> fmt::Result {
             (network.means(), Some(network.deviations()), drawn)
         }
     };
+    let before = &network.profile().prepare;
+    if !before.is_empty() {
+        let names: Vec<&str> = before.iter().map(|op| op.name()).collect();
+        writeln!(
+            f,
+            "Before the first layer the client does: {}.\n",
+            names.join(", ")
+        )?;
+    }
+    let boxes = |op: &Op| matches!(op, Op::SumPool { stride: 1, .. });
+    let stages = network.profile().stages.iter();
+    if stages.flat_map(|s| &s.then).chain(before).any(boxes) {
+        writeln!(
+            f,
+            "Pooling is done by box sums: the client sums neighbours (sum_pool at stride 1), and \
+             the convolution behind it goes in steps of the pooling's size.\n"
+        )?;
+    }
     writeln!(
         f,
         "Bounds of the pre-activations for every valid input{drawn}, computed from the weights, \

@@ -15,6 +15,8 @@ const INPUT: &str = "input";
 const CLASSES: &str = "classes";
 const WEIGHT_BITS: &str = "weight_bits";
 const ACTIVATION_BITS: &str = "activation_bits";
+/// Not there if the input's elements are not rounded.
+const INPUT_BITS: &str = "input_bits";
 
 /// A checkpoint of the float model and, once there is one, the quantised one.
 pub(super) fn save(
@@ -22,6 +24,7 @@ pub(super) fn save(
     float: &Model,
     quantised: Option<&Model>,
 ) -> Result<Checkpoint, TrainError> {
+    let rounded = float.bits.input_levels();
     let about = [
         (TOPOLOGY, topology.name.clone()),
         (INPUT, input_text(topology.input)),
@@ -29,6 +32,8 @@ pub(super) fn save(
         (WEIGHT_BITS, float.bits.weights.to_string()),
         (ACTIVATION_BITS, float.bits.activations.to_string()),
     ];
+    let input_bits = rounded.map(|_| (INPUT_BITS, float.bits.input.to_string()));
+    let about = about.into_iter().chain(input_bits);
     let mut parameters = Vec::new();
     for (prefix, model) in [("float", Some(float)), ("quantised", quantised)] {
         let Some(model) = model else { continue };
@@ -41,7 +46,7 @@ pub(super) fn save(
         }
     }
     Ok(Checkpoint {
-        about: about.map(|(key, value)| (key.to_string(), value)).into(),
+        about: about.map(|(key, value)| (key.to_string(), value)).collect(),
         parameters,
     })
 }
@@ -69,24 +74,34 @@ pub(super) fn topology(checkpoint: &Checkpoint) -> Result<Topology, TrainError> 
     Topology::named(about(TOPOLOGY, ""), (channels, height, width), classes)
 }
 
-/// The float model and, if there is one for the same bits, the quantised one.
+/// The float model and, if there is one for the same topology and bits, the
+/// quantised one. The floats may be of another topology with the same weights:
+/// one that pools elsewhere.
 pub(super) fn restore(
     checkpoint: &Checkpoint,
     topology: &Topology,
     bits: Bits,
 ) -> Result<(Model, Option<Model>), TrainError> {
     let about = |key: &str| checkpoint.about.get(key).map_or("", String::as_str);
-    if about(TOPOLOGY) != topology.name {
-        return Err(TrainError::Checkpoint(format!(
-            "the checkpoint is of the topology {:?}, expected {}",
-            about(TOPOLOGY),
-            topology.name
-        )));
-    }
     let blocks = topology.blocks()?;
-    let float = model(checkpoint, "float", blocks.clone(), bits, false)?;
-    let same_bits = about(WEIGHT_BITS) == bits.weights.to_string()
-        && about(ACTIVATION_BITS) == bits.activations.to_string();
+    let same = about(TOPOLOGY) == topology.name;
+    let float = match model(checkpoint, "float", blocks.clone(), bits, false) {
+        Err(error) if !same => {
+            return Err(TrainError::Checkpoint(format!(
+                "the checkpoint is of the topology {:?}, whose weights are not those of {}: {error}",
+                about(TOPOLOGY),
+                topology.name
+            )));
+        }
+        other => other?,
+    };
+    let same_bits = same
+        && about(WEIGHT_BITS) == bits.weights.to_string()
+        && about(ACTIVATION_BITS) == bits.activations.to_string()
+        && about(INPUT_BITS)
+            == bits
+                .input_levels()
+                .map_or(String::new(), |_| bits.input.to_string());
     let mut names = checkpoint.parameters.iter().map(|p| p.name.as_str());
     let quantised = match same_bits && names.any(|name| name.starts_with("quantised.")) {
         true => Some(model(checkpoint, "quantised", blocks, bits, true)?),

@@ -15,6 +15,7 @@ use super::{
     noise::{self, Purpose},
     ops::CrossEntropy,
     optimise::{Adam, rate_at},
+    prune::Pruner,
     topology::Block,
 };
 
@@ -183,6 +184,8 @@ pub(super) fn run_phase(
         None => options.decay,
     };
     let mut adam = Adam::new(&model.variables(), decay);
+    let mut pruner = (phase == Phase::Quantised && !options.prune.is_empty())
+        .then(|| Pruner::new(&options.prune, model, epochs * per_epoch));
     let mut records = Vec::new();
     for epoch in 0..epochs {
         let start = Instant::now();
@@ -212,6 +215,9 @@ pub(super) fn run_phase(
             }
             let rate = rate_at(peak, epoch * per_epoch + at, epochs * per_epoch);
             adam.step(&model.variables(), &sum.gradients, rate)?;
+            if let Some(pruner) = &mut pruner {
+                pruner.apply(model, epoch * per_epoch + at + 1)?;
+            }
             loss += sum.loss;
             right += sum.right;
             progress.step();

@@ -6,7 +6,10 @@
 //! with one multiplier per output channel. ReLU and pooling commute with the
 //! positive factor and come before it, a square squares it; an average pooling
 //! becomes a sum, whose division the multiplier takes over. So there is one
-//! rounding per layer, as in the simulation that was trained.
+//! rounding per layer, as in the simulation that was trained. An average
+//! pooling between a convolution and its activation becomes box sums, whose
+//! step is that of what they sum divided by their number, and a convolution
+//! with the pooling's stride: the same function, fewer pre-activations.
 
 use candle_core::Var;
 
@@ -44,11 +47,22 @@ pub(super) fn export(
     features: &[Feature],
     truncation: u32,
 ) -> Result<AnyNetwork, TrainError> {
-    let mut step_in = 1.0 / f64::from(WHITE);
-    let mut input_max = f64::from(WHITE);
+    let levels = model.bits.input_levels();
+    let mut input_max = f64::from(levels.map_or(WHITE, |levels| levels.max));
+    let mut step_in = 1.0 / input_max;
+    let mut prepare: Vec<Op> = levels.map(rounded).into_iter().collect();
     let (mut stages, mut layers, mut varying) = (Vec::new(), Vec::new(), Vec::new());
     let mut logit_scale = 1.0;
     for (block, vars) in model.blocks.iter().zip(&model.vars) {
+        if let Some(size) = block.box_sums() {
+            let before = match stages.last_mut() {
+                Some(Stage { then, .. }) => then,
+                None => &mut prepare,
+            };
+            before.extend(box_sums(block, size));
+            let area = (size * size) as f64;
+            (step_in, input_max) = (step_in / area, input_max * area);
+        }
         let steps = steps(vars.weight_step.as_ref(), &block.name)?;
         let scales: Vec<f64> = (0..block.outputs)
             .map(|o| step_in * f64::from(steps[o % steps.len()]))
@@ -82,7 +96,8 @@ pub(super) fn export(
         max: WHITE as i64,
     };
     let mut profile = Profile::new(name, input, stages, labels.to_vec(), logit_scale)
-        .with_features(features.to_vec());
+        .with_features(features.to_vec())
+        .with_preparation(prepare);
     if varying.is_empty() {
         return Ok(AnyNetwork::Fixed(Network::new(profile, layers)?));
     }
@@ -180,6 +195,33 @@ fn reach(layer: &Weights, deviations: Option<&Deviations>, truncation: u32, inpu
     (0..layer.bias.len()).map(of_row).fold(0.0, f64::max)
 }
 
+/// Rounds an element of the input to its levels.
+fn rounded(levels: Levels) -> Op {
+    let shift = 24;
+    let ratio = f64::from(levels.max) / f64::from(WHITE);
+    Op::Requantise {
+        multipliers: vec![(ratio * 2f64.powi(shift)).round() as i64],
+        shift: shift as u32,
+        min: 0,
+        max: levels.max as i64,
+    }
+}
+
+/// Rows of zeros that box sums of `size` take from the padding of `block`: no
+/// more than make a difference, the rest stays with the convolution.
+fn padded(block: &Block, size: usize) -> usize {
+    block.window.padding.min(size - 1)
+}
+
+/// The operations that make box sums of what `block` takes.
+fn box_sums(block: &Block, size: usize) -> Vec<Op> {
+    let sums = Op::SumPool { size, stride: 1 };
+    match padded(block, size) {
+        0 => vec![sums],
+        padding => vec![Op::Pad { size: padding }, sums],
+    }
+}
+
 fn linear(block: &Block) -> Linear {
     let (channels, height, width) = block.input;
     if block.dense {
@@ -188,12 +230,16 @@ fn linear(block: &Block) -> Linear {
             outputs: block.outputs,
         };
     }
+    // Without box sums this is as if they were sums of one element.
+    let size = block.box_sums().unwrap_or(1);
+    let padding = padded(block, size);
+    let sums = |extent: usize| extent + 2 * padding - (size - 1);
     Linear::Conv {
-        input: Shape::new(channels, height, width),
+        input: Shape::new(channels, sums(height), sums(width)),
         outputs: block.outputs,
         kernel: block.window.kernel,
-        stride: block.window.stride,
-        padding: block.window.padding,
+        stride: block.window.stride * size,
+        padding: block.window.padding - padding,
     }
 }
 
@@ -205,7 +251,7 @@ fn operations(block: &Block) -> Vec<Op> {
         Layer::MaxPool { size } => Some(Op::MaxPool { size, stride: size }),
         Layer::Conv { .. } | Layer::Dense { .. } => None,
     };
-    block.then.iter().filter_map(op).collect()
+    block.behind().iter().filter_map(op).collect()
 }
 
 /// Requantisation to steps of `step_out`, of what the block's operations make
@@ -218,7 +264,7 @@ fn requantise(
     bits: Bits,
 ) -> Result<Op, TrainError> {
     let (mut factors, mut reach) = (scales.to_vec(), reach);
-    for layer in &block.then {
+    for layer in block.behind() {
         match layer {
             Layer::AveragePool { size } => {
                 let area = (size * size) as f64;

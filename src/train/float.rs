@@ -30,6 +30,7 @@ impl FloatNetwork {
         let bits = Bits {
             weights: 8,
             activations: 8,
+            input: 8,
         };
         let (model, _) = restore(checkpoint, &topology, bits)?;
         Ok(FloatNetwork {

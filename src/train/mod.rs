@@ -30,6 +30,7 @@ mod noise;
 mod ops;
 mod optimise;
 mod options;
+mod prune;
 mod table;
 mod topology;
 
@@ -47,6 +48,7 @@ pub use data::{Examples, load_examples};
 pub use error::TrainError;
 pub use float::FloatNetwork;
 pub use options::TrainOptions;
+pub use prune::Prune;
 pub use table::TableSet;
 pub use topology::{Layer, TOPOLOGIES, Topology};
 
@@ -161,12 +163,14 @@ pub fn train(
         ));
     }
     let blocks = options.topology.blocks()?;
+    prune::check(&options.prune, &blocks)?;
     for examples in [train, validation] {
         engine::check(examples, &options.topology, &blocks)?;
     }
     let bits = Bits {
         weights: options.weight_bits,
         activations: options.activation_bits,
+        input: options.input_bits,
     };
     let topology = &options.topology;
     let (mut float, earlier) = match from {

@@ -11,11 +11,20 @@ use super::{
     topology::{Block, Layer},
 };
 
-/// Bits of weights (signed, symmetric) and of activations (unsigned).
+/// Bits of weights (signed, symmetric), of activations and of the input's
+/// elements (unsigned); of the last 8, which they have anyway, mean no rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bits {
     pub(super) weights: u32,
     pub(super) activations: u32,
+    pub(super) input: u32,
+}
+
+impl Bits {
+    /// The levels of the input's elements, if they are rounded.
+    pub(super) fn input_levels(self) -> Option<Levels> {
+        (self.input < 8).then(|| Levels::activations(self.input))
+    }
 }
 
 /// The trainable values of a block. Steps are there once the network is
@@ -213,7 +222,7 @@ impl Model {
     /// Begins to simulate integers: steps that lose least on the weights as
     /// they are and on the activations of these images `[C, N, H, W]`.
     pub(super) fn quantise(&mut self, images: &Tensor) -> Result<()> {
-        let mut x = images.clone();
+        let mut x = self.rounded(images)?;
         let last = self.blocks.len() - 1;
         for i in 0..self.blocks.len() {
             let weight = self.vars[i].weight.as_tensor().clone();
@@ -236,24 +245,54 @@ impl Model {
         Ok(())
     }
 
+    /// The inputs 0..1 rounded to their levels.
+    fn rounded(&self, images: &Tensor) -> Result<Tensor> {
+        let Some(levels) = self.bits.input_levels() else {
+            return Ok(images.clone());
+        };
+        let mut values = images.flatten_all()?.to_vec1::<f32>()?;
+        for x in &mut values {
+            *x = levels.nearest(*x * levels.max) / levels.max;
+        }
+        Tensor::from_vec(values, images.shape(), &Device::Cpu)
+    }
+
     /// The activation and pooling of block `i`.
     fn steps(&self, i: usize) -> Vec<Step> {
         let pool = |kind, size| Some(Step::Pool(Pool { kind, size }));
-        let steps = self.blocks[i].then.iter().filter_map(|layer| match *layer {
-            Layer::Relu => Some(Step::Relu),
-            Layer::Square => Some(Step::Square),
-            Layer::AveragePool { size } => pool(PoolKind::Average, size),
-            Layer::MaxPool { size } => pool(PoolKind::Max, size),
-            Layer::Conv { .. } | Layer::Dense { .. } => None,
-        });
+        let steps = self.blocks[i]
+            .behind()
+            .iter()
+            .filter_map(|layer| match *layer {
+                Layer::Relu => Some(Step::Relu),
+                Layer::Square => Some(Step::Square),
+                Layer::AveragePool { size } => pool(PoolKind::Average, size),
+                Layer::MaxPool { size } => pool(PoolKind::Max, size),
+                Layer::Conv { .. } | Layer::Dense { .. } => None,
+            });
         steps.collect()
     }
 
     /// The linear layer of block `i` and what follows it, with the means of
     /// the weights and without quantisation of the output.
     fn linear(&self, i: usize, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let op = LinearLayer::new(self.blocks[i].window, self.steps(i));
-        x.apply_op3(weight, &self.vars[i].bias, op)
+        let op = LinearLayer::new(self.blocks[i].pooled_window(), self.steps(i));
+        x.apply_op3(&self.pooled(i, weight)?, &self.vars[i].bias, op)
+    }
+
+    /// The weights of block `i`; with box sums those of the larger kernel that
+    /// the kernel and the mean of a square make together.
+    fn pooled(&self, i: usize, weight: &Tensor) -> Result<Tensor> {
+        let Some(size) = self.blocks[i].box_sums() else {
+            return Ok(weight.clone());
+        };
+        let mut sum = weight.clone();
+        for dim in [2, 3] {
+            let shifted = (0..size).map(|by| sum.pad_with_zeros(dim, by, size - 1 - by));
+            let shifted = shifted.collect::<Result<Vec<_>>>()?;
+            sum = Tensor::stack(&shifted, 0)?.sum(0)?;
+        }
+        sum * (1.0 / (size * size) as f64)
     }
 
     /// The weights of one step.
@@ -341,9 +380,13 @@ impl Model {
         mut rng: Option<&mut ChaCha8Rng>,
     ) -> Result<Tensor> {
         let levels = Levels::activations(self.bits.activations);
-        let mut x = images.clone();
+        let quantised = self.vars.iter().any(|v| v.weight_step.is_some());
+        let mut x = match quantised {
+            true => self.rounded(images)?,
+            false => images.clone(),
+        };
         for (i, layer) in drawn.iter().enumerate() {
-            let (window, steps) = (self.blocks[i].window, self.steps(i));
+            let (window, steps) = (self.blocks[i].pooled_window(), self.steps(i));
             x = match (&layer.how, rng.as_deref_mut()) {
                 (How::Local, Some(rng)) => {
                     let noise = normals(rng, self.blocks[i].outputs * x.dim(1)?);
@@ -352,7 +395,7 @@ impl Model {
                 }
                 _ => {
                     let op = LinearLayer::new(window, steps);
-                    x.apply_op3(&layer.weight, &layer.bias, op)?
+                    x.apply_op3(&self.pooled(i, &layer.weight)?, &layer.bias, op)?
                 }
             };
             if let Some(step) = &self.vars[i].output_step {

@@ -1,6 +1,6 @@
 //! What a training run depends on.
 
-use super::{Augment, Bayes, Topology, TrainError};
+use super::{Augment, Bayes, Prune, Topology, TrainError};
 use crate::network::Feature;
 
 /// Everything that decides the outcome of a run, besides the images.
@@ -32,6 +32,11 @@ pub struct TrainOptions {
     pub weight_bits: u32,
     /// Bits of the activations, 2 to 8.
     pub activation_bits: u32,
+    /// Bits that the client rounds the input's elements to, 2 to 8; 8 is as
+    /// they are.
+    pub input_bits: u32,
+    /// Layers that are pruned in the quantised epochs.
+    pub prune: Vec<Prune>,
     /// Distortion of the training images.
     pub augment: Augment,
     /// Longest gradient of a step; a longer one is scaled down to it.
@@ -58,10 +63,17 @@ impl TrainOptions {
             decay: 0.01,
             weight_bits: 8,
             activation_bits: 8,
+            input_bits: 8,
+            prune: Vec::new(),
             augment: Augment::default(),
             clip: None,
             bayes: None,
         }
+    }
+
+    /// How many levels the input's values are rounded to, if they are.
+    pub(super) fn rounded_levels(&self) -> Option<u32> {
+        (self.input_bits < 8).then(|| 1 << self.input_bits)
     }
 
     /// Checks every option by itself.
@@ -73,10 +85,17 @@ impl TrainOptions {
         for (what, bits) in [
             ("weight", self.weight_bits),
             ("activation", self.activation_bits),
+            ("input", self.input_bits),
         ] {
             if !(2..=8).contains(&bits) {
                 return wrong(format!("{bits} {what} bits; choose 2 to 8"));
             }
+        }
+        if !self.prune.is_empty() && self.bayes.is_some() {
+            return wrong("a Bayesian network is not pruned; its weights are drawn".to_string());
+        }
+        if !self.prune.is_empty() && self.qat_epochs == 0 {
+            return wrong("0 quantised epochs to prune in; choose at least 1".to_string());
         }
         let classes = self.topology.classes();
         if self.labels.len() != classes {
@@ -127,6 +146,14 @@ mod tests {
     fn every_option_outside_its_range_is_named() {
         assert!(refused(|o| o.weight_bits = 1).contains("weight bits"));
         assert!(refused(|o| o.activation_bits = 9).contains("activation bits"));
+        assert!(refused(|o| o.input_bits = 1).contains("input bits"));
+        let prune = Prune {
+            layer: "dense1".into(),
+            share: 0.5,
+        };
+        let pruned = |o: &mut TrainOptions| o.prune = vec![prune.clone()];
+        assert!(refused(|o| (pruned(o), o.qat_epochs = 0).1).contains("prune in"));
+        assert!(refused(|o| (pruned(o), o.bayes = Some(Bayes::default())).1).contains("Bayesian"));
         assert!(refused(|o| drop(o.labels.pop())).contains("9 labels"));
         assert!(refused(|o| o.batch = 0).contains("batch"));
         assert!(refused(|o| o.rate = f32::NAN).contains("float epochs"));

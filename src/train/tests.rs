@@ -117,18 +117,22 @@ fn a_small_network_learns_and_keeps_what_it_learnt_as_integers() {
 fn the_exported_network_is_the_simulated_one() {
     let examples = images(60);
     let places: Vec<usize> = (0..60).collect();
-    for (pool_first, max, bits) in [
-        (false, false, 8),
-        (true, false, 8),
-        (false, true, 8),
-        (false, false, 4),
-        (true, true, 2),
+    // Pooling first by means is exported as box sums.
+    for (pool_first, max, bits, input_bits) in [
+        (false, false, 8, 8),
+        (true, false, 8, 8),
+        (false, true, 8, 8),
+        (false, false, 4, 8),
+        (true, false, 4, 4),
+        (false, false, 4, 5),
+        (true, true, 2, 8),
     ] {
         let blocks = small(pool_first, max).blocks().unwrap();
         check(&examples, &small(pool_first, max), &blocks).unwrap();
         let bits = Bits {
             weights: bits,
             activations: bits,
+            input: input_bits,
         };
         let mut model = Model::random(blocks, bits, 7).unwrap();
         let input = batch(&examples, &places, None).unwrap();
@@ -317,6 +321,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
     let bits = Bits {
         weights: 8,
         activations: 8,
+        input: 8,
     };
     let model = Model::random(blocks, bits, 1).unwrap();
     let sound = checkpoint::save(&small(false, false), &model, None).unwrap();
@@ -327,12 +332,36 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
         change(&mut checkpoint);
         run(&options, Some(&checkpoint)).unwrap_err().to_string()
     };
-    let other = refused(&|c| drop(c.about.insert("topology".into(), "large".into())));
-    assert!(other.contains("expected small"), "{other}");
+    let other = refused(&|c| {
+        c.about.insert("topology".into(), "large".into());
+        c.parameters[0].shape = vec![36];
+    });
+    assert!(
+        other.contains(r#""large", whose weights are not those of small"#),
+        "{other}"
+    );
     let missing = refused(&|c| drop(c.parameters.pop()));
     assert!(missing.contains("has no float.dense2.bias"), "{missing}");
     let shape = refused(&|c| c.parameters[0].shape = vec![36]);
     assert!(shape.contains("float.conv1.weight"), "{shape}");
+}
+
+#[test]
+fn floats_are_trained_on_with_pooling_elsewhere() {
+    let first = run(&options(), None).unwrap().checkpoint().unwrap();
+    let pool_first = TrainOptions {
+        epochs: 0,
+        qat_epochs: 1,
+        ..TrainOptions::new(Topology {
+            name: "small-pool-first".into(),
+            ..small(true, false)
+        })
+    };
+    let network = fixed(&run(&pool_first, Some(&first)).unwrap());
+    let stages = &network.profile().stages;
+    // Box sums: four times fewer pre-activations.
+    assert_eq!(stages[0].linear.output_shape().len(), 4 * 4 * 4);
+    assert_eq!(network.profile().prepare.len(), 2);
 }
 
 #[test]

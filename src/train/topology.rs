@@ -4,6 +4,8 @@
 //! the integer profile that is exported are both read from it, so a variant
 //! is one more list.
 
+mod spec;
+
 use super::{TrainError, ops::Window};
 
 /// One layer of a topology.
@@ -56,7 +58,10 @@ pub struct Topology {
 pub const TOPOLOGIES: [(&str, &str); 6] = [
     ("lenet5", "ReLU, then average pooling"),
     ("lenet5-square", "x² in place of ReLU, then average pooling"),
-    ("lenet5-pool-first", "average pooling, then ReLU"),
+    (
+        "lenet5-pool-first",
+        "average pooling, then ReLU: exported as box sums",
+    ),
     ("lenet5-strided", "6x6 kernels at stride 2, no pooling"),
     (
         "lenet5-narrow",
@@ -69,7 +74,8 @@ impl Topology {
     /// The network called `name` for inputs of `input` (channels, height,
     /// width) and so many classes. All in [`TOPOLOGIES`] are a LeNet-5 (LeCun
     /// et al. 1998, with another activation); besides there are `mlp:32,16`,
-    /// dense hidden layers of these sizes with ReLU, and `logistic`, none.
+    /// dense hidden layers of these sizes with ReLU, `logistic`, none, and
+    /// `layers:c6k6s2,d84`, which spells out every hidden layer.
     ///
     /// # Errors
     /// [`TrainError::Topology`] if the name is not in [`TOPOLOGIES`], the
@@ -79,8 +85,8 @@ impl Topology {
         input: (usize, usize, usize),
         classes: usize,
     ) -> Result<Topology, TrainError> {
-        if let Some(hidden) = hidden_layers(name)? {
-            return Topology::dense(name, input, &hidden, classes);
+        if let Some(hidden) = spec::hidden_layers(name)? {
+            return Topology::finish(name, input, hidden, classes);
         }
         let pool = [Layer::AveragePool { size: 2 }];
         let activation = match name {
@@ -96,7 +102,8 @@ impl Topology {
             _ => {
                 let known: Vec<&str> = TOPOLOGIES.iter().map(|(name, _)| *name).collect();
                 return Err(TrainError::Topology(format!(
-                    "no topology is called {name}; use one of {}, logistic or mlp:SIZE,…",
+                    "no topology is called {name}; use one of {}, logistic, mlp:SIZE,… or \
+                     layers:…",
                     known.join(", ")
                 )));
             }
@@ -128,18 +135,6 @@ impl Topology {
         for &outputs in denses {
             layers.extend([Layer::Dense { outputs }, activation]);
         }
-        Topology::finish(name, input, layers, classes)
-    }
-
-    /// Dense layers only: hidden ones of these sizes with ReLU, and the last.
-    fn dense(
-        name: &str,
-        input: (usize, usize, usize),
-        hidden: &[usize],
-        classes: usize,
-    ) -> Result<Topology, TrainError> {
-        let pair = |&outputs: &usize| [Layer::Dense { outputs }, Layer::Relu];
-        let layers = hidden.iter().flat_map(pair).collect();
         Topology::finish(name, input, layers, classes)
     }
 
@@ -267,24 +262,6 @@ impl Topology {
     }
 }
 
-/// The sizes in `mlp:32,16`, none for `logistic`; `None` for another name.
-fn hidden_layers(name: &str) -> Result<Option<Vec<usize>>, TrainError> {
-    if name == "logistic" {
-        return Ok(Some(Vec::new()));
-    }
-    let Some(sizes) = name.strip_prefix("mlp:") else {
-        return Ok(None);
-    };
-    let size = |text: &str| text.parse().ok().filter(|n| (1..=4096).contains(n));
-    let hidden: Option<Vec<usize>> = sizes.split(',').map(size).collect();
-    match hidden.filter(|hidden| hidden.len() <= 16) {
-        Some(hidden) => Ok(Some(hidden)),
-        None => Err(TrainError::Topology(format!(
-            "{name}: expected the sizes of 1 to 16 hidden layers, each 1 to 4096, as in mlp:32,16"
-        ))),
-    }
-}
-
 /// A linear layer and what follows it before the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
@@ -321,6 +298,35 @@ impl Block {
             then: Vec::new(),
             output: (outputs, 1, 1),
         }
+    }
+
+    /// The size of an average pooling between a convolution at stride 1 and
+    /// its activation: the exported network does it by box sums.
+    pub(super) fn box_sums(&self) -> Option<usize> {
+        match self.then.first() {
+            Some(Layer::AveragePool { size })
+                if !self.dense && self.window.stride == 1 && *size > 1 =>
+            {
+                Some(*size)
+            }
+            _ => None,
+        }
+    }
+
+    /// The window of the convolution and the average pooling behind it in one.
+    pub(super) fn pooled_window(&self) -> Window {
+        let size = self.box_sums().unwrap_or(1);
+        let (high, wide) = self.window.kernel;
+        Window {
+            kernel: (high + size - 1, wide + size - 1),
+            stride: self.window.stride * size,
+            padding: self.window.padding,
+        }
+    }
+
+    /// Activation and pooling that are left to do behind the exported layer.
+    pub(super) fn behind(&self) -> &[Layer] {
+        &self.then[usize::from(self.box_sums().is_some())..]
     }
 
     /// Output channels, input channels, kernel height and width.
@@ -401,24 +407,5 @@ mod tests {
         assert!(Topology::named("lenet5", (1, 28, 28), 1).is_err());
         let error = Topology::named("lenet5", (1, 4, 4), 2).unwrap_err();
         assert!(error.to_string().contains("does not fit"), "{error}");
-    }
-
-    #[test]
-    fn dense_layers_of_given_sizes_and_none() {
-        let sizes = |name: &str| -> Vec<usize> {
-            let topology = Topology::named(name, (1, 1, 8), 2).unwrap();
-            topology
-                .blocks()
-                .unwrap()
-                .iter()
-                .map(|b| b.outputs)
-                .collect()
-        };
-        assert_eq!(sizes("mlp:16"), [16, 2]);
-        assert_eq!(sizes("mlp:32,16"), [32, 16, 2]);
-        assert_eq!(sizes("logistic"), [2]);
-        for wrong in ["mlp:", "mlp:0", "mlp:16,", "mlp:x", "mlp:5000", "mlp"] {
-            assert!(Topology::named(wrong, (1, 1, 8), 2).is_err(), "{wrong}");
-        }
     }
 }

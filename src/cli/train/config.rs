@@ -7,7 +7,7 @@ use crate::{
         error::{CliResult, Explain, bail},
         tables::LABEL,
     },
-    train::{Augment, Bayes, Topology, TrainOptions},
+    train::{Augment, Bayes, Prune, Topology, TrainOptions},
 };
 
 use super::Args;
@@ -58,6 +58,8 @@ pub(super) fn options(
         decay: args.decay,
         weight_bits: args.weight_bits,
         activation_bits: args.activation_bits,
+        input_bits: args.input_bits,
+        prune: args.prune.iter().map(prune).collect::<CliResult<_>>()?,
         augment: match args.no_augment {
             true => Augment::none(),
             false => Augment::default(),
@@ -96,6 +98,13 @@ pub(super) fn command(args: &Args, options: &TrainOptions) -> String {
     given(&mut line, "features", list(&args.features));
     changed(&mut line, "label-column", args.label_column.as_str(), LABEL);
     given(&mut line, "labels", list(&args.labels));
+    changed(
+        &mut line,
+        "input-bits",
+        options.input_bits,
+        usual.input_bits,
+    );
+    given(&mut line, "prune", list(&args.prune));
     changed(&mut line, "batch", options.batch, usual.batch);
     changed(&mut line, "rate", options.rate, usual.rate);
     changed(&mut line, "qat-rate", options.qat_rate, usual.qat_rate);
@@ -114,6 +123,22 @@ pub(super) fn command(args: &Args, options: &TrainOptions) -> String {
     flag(&mut line, "training", args.training);
     flag(&mut line, "test", args.test);
     line
+}
+
+/// A layer and a percentage.
+fn prune(text: &String) -> CliResult<Prune> {
+    let parts = text.split_once('=');
+    let parsed = parts.and_then(|(layer, percent)| Some((layer, percent.parse::<f32>().ok()?)));
+    match parsed {
+        Some((layer, percent)) => Ok(Prune {
+            layer: layer.to_string(),
+            share: percent / 100.0,
+        }),
+        None => bail!(
+            "--prune {text}: expected a layer and how many percent of its weights, \
+             as in dense1=75"
+        ),
+    }
 }
 
 /// An option whose value is not the usual one.
@@ -140,6 +165,7 @@ pub(super) mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::error::CliError;
 
     #[derive(Parser)]
     struct Wrapped {
@@ -170,6 +196,23 @@ pub(super) mod tests {
     fn zero_epochs_and_unknown_topologies_are_refused() {
         assert!(options(&args(&["--epochs", "0"]), MNIST, None).is_err());
         assert!(options(&args(&["--topology", "vgg"]), MNIST, None).is_err());
+    }
+
+    #[test]
+    fn layers_to_prune_are_parsed_and_named_again() {
+        let parsed = args(&["--prune", "conv2=40,dense1=72.5"]);
+        let pruned = options(&parsed, MNIST, None).unwrap();
+        let shares: Vec<f32> = pruned.prune.iter().map(|p| p.share).collect();
+        assert_eq!(shares, [0.4, 0.725]);
+        let line = command(&parsed, &pruned);
+        assert!(line.ends_with("--prune conv2=40,dense1=72.5"), "{line}");
+        for wrong in ["dense1", "dense1=", "dense1=x"] {
+            let Err(CliError::Message(text)) = options(&args(&["--prune", wrong]), MNIST, None)
+            else {
+                panic!("{wrong} was taken");
+            };
+            assert!(text.contains("as in dense1=75"), "{text}");
+        }
     }
 
     #[test]
