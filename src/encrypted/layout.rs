@@ -83,6 +83,28 @@ enum Shape {
     Images,
 }
 
+/// Most reply ciphertexts of a dense layer that are worth a shorter chain: they
+/// are shifted, re-randomised and decrypted side by side in the eight lanes of
+/// a vector kernel.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Squarings of a chain that are not worth splitting it further.
+const SHORT_CHAIN: usize = 256;
+
+/// How many of a dense layer's outputs share a ciphertext, in each of `groups`
+/// groups of `group` images.
+///
+/// Shifting outputs side by side takes one squaring after the other, as many as
+/// there are bits below the last output: while it lasts all other lanes and
+/// cores wait. So a reply that would fit one ciphertext is spread over a few.
+fn outputs_together(outputs: usize, groups: usize, group: usize, slots: SlotLayout) -> usize {
+    let room = (slots.slots / group).min(outputs).max(1);
+    let fewest = outputs.div_ceil(room);
+    let shifts = outputs * group * slots.bits as usize;
+    let most = (SIDE_BY_SIDE / groups).max(fewest);
+    outputs.div_ceil(shifts.div_ceil(SHORT_CHAIN).clamp(fewest, most))
+}
+
 impl StageLayout {
     /// The layout of `linear` for `images` images, with slots that hold what is
     /// in `inputs` and in `range`, under a key of `key_bits`.
@@ -120,9 +142,10 @@ impl StageLayout {
             (Packing::Latency, Linear::Conv { .. }) => Shape::Taps,
             (Packing::Latency, Linear::Dense { outputs, .. }) => {
                 let group = images.min(slots.slots);
+                let groups = images.div_ceil(group);
                 Shape::Dense {
                     group,
-                    outputs: (slots.slots / group).min(*outputs).max(1),
+                    outputs: outputs_together(*outputs, groups, group, slots),
                 }
             }
         };
@@ -467,11 +490,11 @@ mod tests {
         }
     }
 
-    /// A layout of 3 images with 5 outputs a ciphertext, and one good reply.
+    /// A layout of 3 images with 4 outputs a ciphertext, and one good reply.
     fn packed() -> (StageLayout, Vec<i64>, Vec<Vec<i64>>) {
         let layout = StageLayout::new(&dense(), INPUTS, RANGE, KEY_BITS, 3, Packing::Latency)
             .expect("16 slots");
-        assert_eq!(layout.shifted_outputs(), Some((5, 24)));
+        assert_eq!(layout.shifted_outputs(), Some((4, 24)));
         let values = vec![1; layout.used(0, 0)];
         (layout, values, vec![vec![0; 7]; 3])
     }
@@ -479,7 +502,7 @@ mod tests {
     #[test]
     fn a_slot_outside_the_range_is_refused() {
         let (layout, mut values, mut results) = packed();
-        for (slot, value) in [(0, 101), (14, -101)] {
+        for (slot, value) in [(0, 101), (11, -101)] {
             values.fill(1);
             values[slot] = value;
             match layout.unpack_group(0, &[pack(&values, layout.slots)], RANGE, &mut results) {
@@ -501,6 +524,34 @@ mod tests {
             refused,
             Err(LayoutError::HighBits { output: 0, .. })
         ));
+    }
+
+    #[test]
+    fn a_long_chain_of_shifts_is_split_over_a_few_ciphertexts() {
+        let dense1 = Linear::Dense {
+            inputs: 400,
+            outputs: 120,
+        };
+        // Slots of 15 bits, 136 of them: all outputs would fit one ciphertext.
+        let range = Range::new(-(1 << 14), (1 << 14) - 1);
+        let at = |images| {
+            StageLayout::new(&dense1, INPUTS, range, 2048, images, Packing::Latency).expect("slots")
+        };
+        assert_eq!(at(1).outputs(), 8);
+        assert_eq!(at(1).shifted_outputs(), Some((15, 15)));
+        assert_eq!(at(5).outputs(), 8);
+        assert_eq!(at(5).shifted_outputs(), Some((15, 75)));
+        // Where more than eight ciphertexts are needed, they are full.
+        assert_eq!(at(20).shifted_outputs(), Some((6, 300)));
+        assert_eq!(at(150).groups(), 2);
+        assert_eq!(at(150).shifted_outputs(), None);
+        // A short chain stays whole.
+        let dense3 = Linear::Dense {
+            inputs: 84,
+            outputs: 10,
+        };
+        let whole = StageLayout::new(&dense3, INPUTS, range, 2048, 1, Packing::Latency);
+        assert_eq!(whole.expect("slots").outputs(), 1);
     }
 
     #[test]
