@@ -5,20 +5,16 @@
 //! algorithm, whose time depends on its operands: elements must be public. If
 //! t·y = 1 + e·m, then t⁻¹ = y·(1 − e·m) modulo m² (Newton's step).
 
-use num_bigint::BigUint;
-use num_integer::Integer;
-use num_traits::One;
-
-use super::{BignumError, core::Core, elements::Elements, kernel::Lanes};
+use super::{
+    BignumError,
+    core::Core,
+    elements::Elements,
+    euclid::{inverse, number},
+    kernel::Lanes,
+};
 
 /// Products that [`Core::invert`] spends on the root, whatever the batch.
 pub(super) const ROOT_PRODUCTS: u64 = 6;
-
-/// Little-endian limbs as a public number.
-fn number(limbs: &[u64]) -> BigUint {
-    let bytes: Vec<u8> = limbs.iter().flat_map(|l| l.to_le_bytes()).collect();
-    BigUint::from_bytes_le(&bytes)
-}
 
 impl<K: Lanes> Core<K> {
     /// Products of neighbours: half as many, an odd last one unchanged.
@@ -62,7 +58,7 @@ impl<K: Lanes> Core<K> {
             rows: row.to_vec(),
         };
         let (u0, _) = self.digits(&element);
-        number(&u0).gcd(&number(&self.m)).is_one()
+        inverse(&u0, &self.m).is_some()
     }
 
     /// Follows a non-unit from the root of the tree to the first element that
@@ -136,9 +132,7 @@ impl<K: Lanes> Core<K> {
     fn invert_one(&self, t: &Elements) -> Option<Elements> {
         let h = self.k.limbs();
         let (t0, _) = self.digits(t);
-        let inverse = number(&t0).modinv(&number(&self.m))?;
-        let mut y0 = inverse.to_u64_digits();
-        y0.resize(h, 0);
+        let y0 = inverse(&t0, &self.m)?;
         let y = self.join_digits(&y0, &vec![0; h]);
         let (_, e) = self.digits(&self.mul(t, &y));
         // −e mod m, with −0 = 0.

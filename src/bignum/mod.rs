@@ -16,6 +16,7 @@ mod comb;
 mod core;
 mod elements;
 mod error;
+mod euclid;
 mod invert;
 #[allow(unsafe_code)]
 mod kernel;
