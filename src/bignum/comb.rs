@@ -234,10 +234,6 @@ impl Comb {
             ..
         } = self.shape;
         let columns = blocks * width;
-        let pattern = |lane: usize, column: usize| {
-            let exp = &exponents[lane * exp_width..(lane + 1) * exp_width];
-            (0..teeth).fold(0, |p, t| p | bits_at(exp, t * columns + column, 1) << t)
-        };
         core.build(
             exponents.len() / exp_width,
             self.products_per_power(),
@@ -245,10 +241,18 @@ impl Comb {
                 (
                     Zeroizing::new(core.k.block()),
                     Zeroizing::new(core.k.block()),
+                    Zeroizing::new(vec![0; K::LANES * columns]),
                 )
             },
-            |(acc, entry), first, out| {
+            |(acc, entry, patterns), first, out| {
                 let count = out.len() / core.stride();
+                let exponents = &exponents[first * exp_width..(first + count) * exp_width];
+                for (exp, patterns) in exponents
+                    .chunks_exact(exp_width)
+                    .zip(patterns.chunks_exact_mut(columns))
+                {
+                    read_columns(exp, teeth, patterns);
+                }
                 for c in (0..width).rev() {
                     if c + 1 < width {
                         core.k.sqr_assign(acc);
@@ -256,7 +260,7 @@ impl Comb {
                     for j in 0..blocks {
                         let start = c + 1 == width && j == 0;
                         let into: &mut K::Block = if start { acc } else { entry };
-                        let at = |lane| pattern(first + lane, j * width + c);
+                        let at = |lane| patterns[lane * columns + j * width + c] as usize;
                         if self.scans {
                             self.scan(core, into, j, count, at);
                         } else {
@@ -291,6 +295,22 @@ impl Comb {
         let table = &self.tables.rows[(j << teeth) * stride..((j + 1) << teeth) * stride];
         core.k.pick_row(into, table, &wanted);
         wanted.zeroize();
+    }
+}
+
+/// The pattern of teeth in every column of an exponent.
+fn read_columns(exp: &[u64], teeth: usize, patterns: &mut [u16]) {
+    const { assert!(INDEXING_TEETH <= 16) };
+    patterns.fill(0);
+    let columns = patterns.len();
+    for tooth in 0..teeth {
+        for (part, patterns) in patterns.chunks_mut(32).enumerate() {
+            let mut bits = bits_at(exp, tooth * columns + 32 * part, patterns.len());
+            for pattern in patterns {
+                *pattern |= ((bits & 1) as u16) << tooth;
+                bits >>= 1;
+            }
+        }
     }
 }
 

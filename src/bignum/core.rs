@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{elements::Elements, kernel::Lanes};
 
 /// Least number of products that is worth waking the other threads for.
-const PARALLEL_PRODUCTS: usize = 24;
+pub(super) const PARALLEL_PRODUCTS: usize = 12;
 
 /// Chunks of h limbs in the widest row that is entered without extending the
 /// table of constants: 4h for c mod n² entering a ring mod p², and spare.
@@ -30,6 +30,15 @@ pub(super) struct Core<K: Lanes> {
     shift: Vec<u64>,
     /// Row j is B^j·R² mod m²: raw chunk j times this enters chunk·B^j.
     entry: Vec<Vec<u64>>,
+}
+
+/// What a thread needs between plain digits and blocks; wiped when dropped.
+struct Room<K: Lanes> {
+    /// Both digits of a row.
+    digits: Zeroizing<Vec<u64>>,
+    /// The rows of a block.
+    rows: Zeroizing<Vec<u64>>,
+    block: Zeroizing<K::Block>,
 }
 
 impl<K: Lanes> Drop for Core<K> {
@@ -133,9 +142,8 @@ impl<K: Lanes> Core<K> {
         self.k.gather(block, &rows[..count]);
     }
 
-    /// Makes `count` elements block by block: `f(state, first, out)` fills the
-    /// rows of elements `first..`, at most a block of them. `work` is the cost
-    /// of a block in products; small jobs stay on this thread.
+    /// Makes `count` elements block by block: [`Core::fill`] on rows of this
+    /// ring.
     pub(super) fn build<S>(
         &self,
         count: usize,
@@ -144,23 +152,36 @@ impl<K: Lanes> Core<K> {
         f: impl Fn(&mut S, usize, &mut [u64]) + Sync,
     ) -> Elements {
         let mut out = Elements::zeroed(self.stride(), count);
-        let chunk = K::LANES * self.stride();
-        let blocks = count.div_ceil(K::LANES);
+        self.fill(&mut out.rows, self.stride(), work, state, f);
+        out
+    }
+
+    /// Fills `out`, rows of `width` words, a block of rows at a time: `f(state,
+    /// first, rows)` fills rows `first..`, at most a block of them. `work` is
+    /// the cost of a block in products; small jobs stay on this thread.
+    fn fill<S>(
+        &self,
+        out: &mut [u64],
+        width: usize,
+        work: usize,
+        state: impl Fn() -> S + Sync,
+        f: impl Fn(&mut S, usize, &mut [u64]) + Sync,
+    ) {
+        let chunk = K::LANES * width;
+        let blocks = out.len().div_ceil(chunk);
         if blocks < 2 || blocks.saturating_mul(work) < PARALLEL_PRODUCTS {
             let mut s = state();
-            for (b, rows) in out.rows.chunks_mut(chunk).enumerate() {
+            for (b, rows) in out.chunks_mut(chunk).enumerate() {
                 f(&mut s, b * K::LANES, rows);
             }
         } else {
             // A thread takes at least a few products at a time.
             let least = (PARALLEL_PRODUCTS / 2).div_ceil(work.max(1));
-            out.rows
-                .par_chunks_mut(chunk)
+            out.par_chunks_mut(chunk)
                 .enumerate()
                 .with_min_len(least)
                 .for_each_init(&state, |s, (b, rows)| f(s, b * K::LANES, rows));
         }
-        out
     }
 
     /// `f` on every block of `a`, in place.
@@ -226,38 +247,99 @@ impl<K: Lanes> Core<K> {
         self.map(a, 1, |x| self.k.sqr_assign(x))
     }
 
-    /// Every element times the same row.
-    fn mul_row(&self, a: &Elements, row: &[u64]) -> Elements {
-        let row = self.splat(row);
-        self.map(a, 1, |x| self.k.mul_assign(x, &row))
+    /// Room between plain digits and blocks.
+    fn room(&self) -> Room<K> {
+        Room {
+            digits: Zeroizing::new(vec![0; 2 * self.k.limbs()]),
+            rows: Zeroizing::new(vec![0; K::LANES * self.stride()]),
+            block: Zeroizing::new(self.k.block()),
+        }
     }
 
-    /// Plain digits as raw rows; `u1` empty stands for zeros.
-    fn raw(&self, u0: &[u64], u1: &[u64]) -> Elements {
-        let h = self.k.limbs();
-        assert_eq!(u0.len() % h, 0, "rows must be {h} limbs wide");
-        let zeros = vec![0; if u1.is_empty() { h } else { 0 }];
-        let mut out = Elements::zeroed(self.stride(), u0.len() / h);
-        for (i, row) in out.rows.chunks_mut(self.stride()).enumerate() {
-            let d1 = if u1.is_empty() {
-                &zeros[..]
-            } else {
-                &u1[i * h..(i + 1) * h]
-            };
-            self.k.pack(&u0[i * h..(i + 1) * h], d1, row);
+    /// A raw block of plain digits, which `row(lane, u0, u1)` writes for the
+    /// first `count` lanes.
+    fn load_digits<'a>(
+        &self,
+        room: &'a mut Room<K>,
+        count: usize,
+        row: impl Fn(usize, &mut [u64], &mut [u64]),
+    ) -> &'a mut K::Block {
+        let stride = self.stride();
+        let (u0, u1) = room.digits.split_at_mut(self.k.limbs());
+        for (lane, raw) in room.rows.chunks_mut(stride).take(count).enumerate() {
+            row(lane, u0, u1);
+            self.k.pack(u0, u1, raw);
         }
+        let rows = &room.rows[..];
+        self.load_by(&mut room.block, count, |lane| {
+            &rows[lane * stride..(lane + 1) * stride]
+        });
+        &mut room.block
+    }
+
+    /// Rows of `width` words of `out` that `f(u0, u1, row)` makes of the
+    /// canonical digits of the block's first lanes as they stand, Montgomery
+    /// form or not.
+    fn store_digits(
+        &self,
+        room: &mut Room<K>,
+        out: &mut [u64],
+        width: usize,
+        f: &impl Fn(&[u64], &[u64], &mut [u64]),
+    ) {
+        let stride = self.stride();
+        let rows = &mut room.rows[..out.len() / width * stride];
+        self.k.scatter(&room.block, rows);
+        let (u0, u1) = room.digits.split_at_mut(self.k.limbs());
+        for (row, out) in rows.chunks(stride).zip(out.chunks_mut(width)) {
+            self.k.unpack(row, u0, u1);
+            f(u0, u1, out);
+        }
+    }
+
+    /// Plain digits, which `row(i, u0, u1)` writes for row i, times `factor`.
+    fn packed_times(
+        &self,
+        count: usize,
+        factor: &K::Block,
+        row: impl Fn(usize, &mut [u64], &mut [u64]) + Sync,
+    ) -> Elements {
+        self.build(
+            count,
+            2,
+            || self.room(),
+            |room, first, out| {
+                let count = out.len() / self.stride();
+                let block = self.load_digits(room, count, |lane, u0, u1| row(first + lane, u0, u1));
+                self.k.mul_assign(block, factor);
+                self.k.scatter(block, out);
+            },
+        )
+    }
+
+    /// Rows of `width` words that `f(u0, u1, row)` makes of the canonical
+    /// digits of each element.
+    fn unpacked(
+        &self,
+        e: &Elements,
+        width: usize,
+        f: impl Fn(&[u64], &[u64], &mut [u64]) + Sync,
+    ) -> Vec<u64> {
+        self.check(e);
+        let strip = self.splat(&self.raw_one);
+        let mut out = vec![0; width * e.len()];
+        self.fill(
+            &mut out,
+            width,
+            2,
+            || self.room(),
+            |room, first, out| {
+                self.load(&mut room.block, e, first, out.len() / width);
+                self.k.mul_assign(&mut room.block, &strip);
+                self.store_digits(room, out, width, &f);
+            },
+        );
         out
-    }
-
-    /// Canonical digits of the rows as they stand, Montgomery form or not.
-    fn unpack(&self, e: &Elements) -> (Vec<u64>, Vec<u64>) {
-        let h = self.k.limbs();
-        let (mut u0, mut u1) = (vec![0; h * e.len()], vec![0; h * e.len()]);
-        for (i, row) in e.rows.chunks(self.stride()).enumerate() {
-            let at = i * h..(i + 1) * h;
-            self.k.unpack(row, &mut u0[at.clone()], &mut u1[at]);
-        }
-        (u0, u1)
     }
 
     pub(super) fn enter(&self, rows: &[u64], width: usize) -> Elements {
@@ -277,35 +359,25 @@ impl<K: Lanes> Core<K> {
                 }
             });
         }
-        let zeros = vec![0; h];
         let out = self.build(
             rows.len() / width,
             chunks,
-            || {
-                let raw = Zeroizing::new(vec![0; stride * K::LANES]);
-                let chunk = Zeroizing::new(vec![0; h]);
-                (
-                    raw,
-                    chunk,
-                    Zeroizing::new(self.k.block()),
-                    Zeroizing::new(self.k.block()),
-                )
-            },
-            |(raw, chunk, sum, term), first, out| {
+            || (self.room(), Zeroizing::new(self.k.block())),
+            |(room, sum), first, out| {
                 let count = out.len() / stride;
+                let sum: &mut K::Block = sum;
                 for (j, constant) in constants.iter().enumerate() {
-                    for (lane, raw) in raw.chunks_mut(stride).take(count).enumerate() {
+                    let term = self.load_digits(room, count, |lane, u0, u1| {
                         let row = &rows[(first + lane) * width..(first + lane + 1) * width];
                         let part = &row[j * h..width.min((j + 1) * h)];
-                        chunk[..part.len()].copy_from_slice(part);
-                        chunk[part.len()..].fill(0);
-                        self.k.pack(chunk, &zeros, raw);
-                    }
-                    let raw = &raw[..];
-                    let into: &mut K::Block = if j == 0 { sum } else { term };
-                    self.load_by(into, count, |lane| &raw[lane * stride..(lane + 1) * stride]);
-                    self.k.mul_assign(into, constant);
-                    if j > 0 {
+                        u0[..part.len()].copy_from_slice(part);
+                        u0[part.len()..].fill(0);
+                        u1.fill(0);
+                    });
+                    self.k.mul_assign(term, constant);
+                    if j == 0 {
+                        sum.clone_from(term);
+                    } else {
                         self.k.add_assign(sum, term);
                     }
                 }
@@ -318,12 +390,9 @@ impl<K: Lanes> Core<K> {
 
     pub(super) fn leave(&self, e: &Elements) -> Vec<u64> {
         let h = self.k.limbs();
-        let (u0, u1) = self.digits(e);
-        let (u0, u1) = (Zeroizing::new(u0), Zeroizing::new(u1));
-        let mut out = vec![0; 2 * h * e.len()];
-        for (i, row) in out.chunks_mut(2 * h).enumerate() {
-            row[..h].copy_from_slice(&u0[i * h..(i + 1) * h]);
-            for (a, &digit) in u1[i * h..(i + 1) * h].iter().enumerate() {
+        self.unpacked(e, 2 * h, |u0, u1, row| {
+            row[..h].copy_from_slice(u0);
+            for (a, &digit) in u1.iter().enumerate() {
                 let mut carry = 0u64;
                 for (r, &m) in row[a..].iter_mut().zip(&self.m) {
                     let t = *r as u128 + digit as u128 * m as u128 + carry as u128;
@@ -332,47 +401,88 @@ impl<K: Lanes> Core<K> {
                 // Row a ends where nothing has been written yet.
                 row[a + h] = carry;
             }
-        }
-        out
+        })
     }
 
     pub(super) fn join_digits(&self, u0: &[u64], u1: &[u64]) -> Elements {
         let h = self.k.limbs();
         assert_eq!(u0.len(), u1.len(), "as many first as second digits");
-        for digit in u0.chunks(h).chain(u1.chunks(h)) {
-            assert!(
-                self.below_modulus(digit),
-                "a digit is not below the modulus"
-            );
-        }
-        let raw = Zeroizing::new(self.raw(u0, u1));
-        self.mul_row(&raw, &self.entry[0])
+        assert_eq!(u0.len() % h, 0, "rows must be {h} limbs wide");
+        let entry = Zeroizing::new(self.splat(&self.entry[0]));
+        self.packed_times(u0.len() / h, &entry, |i, d0, d1| {
+            d0.copy_from_slice(&u0[i * h..(i + 1) * h]);
+            d1.copy_from_slice(&u1[i * h..(i + 1) * h]);
+            self.check_digit(d0);
+            self.check_digit(d1);
+        })
     }
 
     pub(super) fn digits(&self, e: &Elements) -> (Vec<u64>, Vec<u64>) {
-        let plain = Zeroizing::new(self.mul_row(e, &self.raw_one));
-        self.unpack(&plain)
+        let h = self.k.limbs();
+        let both = Zeroizing::new(self.unpacked(e, 2 * h, |u0, u1, row| {
+            row[..h].copy_from_slice(u0);
+            row[h..].copy_from_slice(u1);
+        }));
+        let half = |at: usize| {
+            let mut digits = Vec::with_capacity(h * e.len());
+            for row in both.chunks_exact(2 * h) {
+                digits.extend_from_slice(&row[at..at + h]);
+            }
+            digits
+        };
+        (half(0), half(h))
     }
 
     pub(super) fn mul_one_plus(&self, rho: &Elements, m_rows: &[u64]) -> Elements {
         let h = self.k.limbs();
         assert_eq!(m_rows.len(), h * rho.len(), "one row for each element");
-        let mut ones = vec![0; m_rows.len()];
-        for row in ones.chunks_mut(h) {
-            row[0] = 1;
-        }
-        let factor = Zeroizing::new(self.join_digits(&ones, m_rows));
+        let entry = Zeroizing::new(self.splat(&self.entry[0]));
+        let factor = Zeroizing::new(self.packed_times(rho.len(), &entry, |i, d0, d1| {
+            d0.fill(0);
+            d0[0] = 1;
+            d1.copy_from_slice(&m_rows[i * h..(i + 1) * h]);
+            self.check_digit(d1);
+        }));
         self.mul(rho, &factor)
     }
 
     pub(super) fn mul_mod(&self, a: &[u64], b: &[u64]) -> Vec<u64> {
         assert_eq!(a.len(), b.len(), "vectors of different lengths");
+        let h = self.k.limbs();
+        assert_eq!(a.len() % h, 0, "rows must be {h} limbs wide");
         // Digit 0 of a row is the residue modulo m; digit 1 is not looked at.
-        let a = Zeroizing::new(self.raw(a, &[]));
-        let entered = Zeroizing::new(self.mul_row(&a, &self.entry[0]));
-        let b = Zeroizing::new(self.raw(b, &[]));
-        let product = Zeroizing::new(self.mul(&entered, &b));
-        self.unpack(&product).0
+        let entry = Zeroizing::new(self.splat(&self.entry[0]));
+        let mut out = vec![0; a.len()];
+        self.fill(
+            &mut out,
+            h,
+            2,
+            || (self.room(), Zeroizing::new(self.k.block())),
+            |(room, product), first, out| {
+                let count = out.len() / h;
+                let product: &mut K::Block = product;
+                let row = |x: &[u64], lane: usize, u0: &mut [u64], u1: &mut [u64]| {
+                    u0.copy_from_slice(&x[(first + lane) * h..][..h]);
+                    u1.fill(0);
+                };
+                let block = self.load_digits(room, count, |lane, u0, u1| row(a, lane, u0, u1));
+                product.clone_from(block);
+                self.k.mul_assign(product, &entry);
+                let block = self.load_digits(room, count, |lane, u0, u1| row(b, lane, u0, u1));
+                self.k.mul_assign(block, product);
+                self.store_digits(room, out, h, &|u0: &[u64], _: &[u64], row: &mut [u64]| {
+                    row.copy_from_slice(u0);
+                });
+            },
+        );
+        out
+    }
+
+    fn check_digit(&self, digit: &[u64]) {
+        assert!(
+            self.below_modulus(digit),
+            "a digit is not below the modulus"
+        );
     }
 
     /// Whether a row of h limbs is below m, in constant time.

@@ -197,6 +197,19 @@ pub struct Program {
     outputs: Vec<u32>,
     /// Elements of the arena after all stages.
     len: u32,
+    /// What is known of each stage.
+    uses: Vec<Use>,
+}
+
+/// What running a program asks about a stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Use {
+    /// Index of its first result.
+    pub(super) first: u32,
+    /// The last stage that reads a result of it, or itself.
+    pub(super) last: u32,
+    /// Whether it reads [`ONE`].
+    pub(super) of_one: bool,
 }
 
 /// Counts only: the rest follows from a server's weights.
@@ -222,6 +235,7 @@ impl Program {
             stages: Vec::new(),
             outputs: (0..len).collect(),
             len,
+            uses: Vec::new(),
         })
     }
 
@@ -233,8 +247,10 @@ impl Program {
     /// or an arena of more than 2³² − 2 elements.
     pub fn push(&mut self, stage: Stage) -> Result<Range<u32>, BignumError> {
         let may_be_one = !matches!(stage, Stage::Invert(_));
+        let mut of_one = false;
         for index in stage.reads() {
             self.check(index, may_be_one)?;
+            of_one |= index == ONE;
         }
         if let Stage::Weighted(rows) = &stage {
             for (j, row) in rows.iter().enumerate() {
@@ -249,6 +265,18 @@ impl Program {
             .and_then(|results| self.len.checked_add(results))
             .filter(|&end| end < ONE)
             .ok_or(BignumError::ProgramTooLong)?;
+        let this = self.stages.len() as u32;
+        for index in stage.reads().filter(|&index| index != ONE) {
+            let before = self.uses.partition_point(|made| made.first <= index);
+            if before > 0 {
+                self.uses[before - 1].last = this;
+            }
+        }
+        self.uses.push(Use {
+            first: self.len,
+            last: this,
+            of_one,
+        });
         let results = self.len..end;
         self.len = end;
         self.outputs = results.clone().collect();
@@ -286,6 +314,11 @@ impl Program {
     /// The stages, in order.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// What is known of each stage.
+    pub(super) fn uses(&self) -> &[Use] {
+        &self.uses
     }
 
     /// The arena indices that the program gives back.

@@ -19,6 +19,16 @@ pub(super) enum Source {
     Register(u8),
 }
 
+impl Source {
+    /// The register, if it is one.
+    pub(super) fn register(self) -> Option<u8> {
+        match self {
+            Source::Arena(_) => None,
+            Source::Register(r) => Some(r),
+        }
+    }
+}
+
 /// One operation on the registers of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -81,6 +91,26 @@ impl<'a> Plan<'a> {
             }
         }
         writer.finish();
+    }
+
+    /// About how long row `j` takes, in fifths of a product (a square takes
+    /// four): rows with equal steps have equal costs.
+    pub(super) fn cost(&self, j: usize) -> usize {
+        match self {
+            Plan::Products(rows) => 5 * rows.row(j).len(),
+            Plan::Powers(pairs) => 5 - usize::from(pairs[j].0 == pairs[j].1),
+            Plan::Weighted(rows) => {
+                let row = &rows[j];
+                let gaps = row.iter().enumerate().map(|(k, &(_, w))| {
+                    match w - row.get(k + 1).map_or(0, |&(_, w)| w) {
+                        0 => 0,
+                        gap => 5 * gap.min(gap.ilog2() + gap.count_ones()) as usize,
+                    }
+                });
+                5 * row.len() + gaps.sum::<usize>()
+            }
+            Plan::Horner(rows, digit_bits) => rows.row(j).len() * (5 + 4 * *digit_bits as usize),
+        }
     }
 
     /// Operations of row `j`; `steps` is only room to work in.

@@ -9,26 +9,32 @@ use super::{
 
 /// 64-bit limbs rewritten in 52-bit words; `words` must have room.
 pub(super) fn to_words(limbs: &[u64], words: &mut [u64]) {
-    for (i, word) in words.iter_mut().enumerate() {
-        let (limb, shift) = (i * BITS as usize / 64, i * BITS as usize % 64);
-        let at = |l: usize| limbs.get(l).copied().unwrap_or(0) as u128;
-        *word = ((at(limb) | at(limb + 1) << 64) >> shift) as u64 & MASK;
+    let mut limbs = limbs.iter();
+    let (mut held, mut bits) = (0u128, 0);
+    for word in words {
+        if bits < BITS {
+            held |= u128::from(limbs.next().copied().unwrap_or(0)) << bits;
+            bits += 64;
+        }
+        *word = held as u64 & MASK;
+        held >>= BITS;
+        bits -= BITS;
     }
 }
 
 /// 52-bit words rewritten in 64-bit limbs; bits beyond the last limb are 0 by
 /// the caller's bounds.
 pub(super) fn to_limbs(words: &[u64], limbs: &mut [u64]) {
-    limbs.fill(0);
-    for (i, &word) in words.iter().enumerate() {
-        let (limb, shift) = (i * BITS as usize / 64, i * BITS as usize % 64);
-        let wide = (word as u128) << shift;
-        if let Some(l) = limbs.get_mut(limb) {
-            *l |= wide as u64;
+    let mut words = words.iter();
+    let (mut held, mut bits) = (0u128, 0);
+    for limb in limbs {
+        while bits < 64 {
+            held |= u128::from(words.next().copied().unwrap_or(0)) << bits;
+            bits += BITS;
         }
-        if let Some(l) = limbs.get_mut(limb + 1) {
-            *l |= (wide >> 64) as u64;
-        }
+        *limb = held as u64;
+        held >>= 64;
+        bits -= 64;
     }
 }
 
