@@ -3,9 +3,13 @@
 use std::{fmt, ops::Range};
 
 use num_bigint::BigUint;
+use rayon::prelude::*;
 
 use super::{PaillierError, Plaintext, Program, PublicKey, limbs};
 use crate::bignum::Elements;
+
+/// Rows of which a range check is worth waking another thread for.
+const ROWS_AT_ONCE: usize = 128;
 
 /// Ciphertexts under one key: units modulo n², in the arithmetic's own form.
 #[derive(Clone)]
@@ -56,8 +60,11 @@ impl Ciphertexts {
     pub fn to_bytes(&self) -> Vec<u8> {
         let width = Ciphertexts::width(&self.key);
         let mut bytes = vec![0; self.len() * width];
-        for (row, out) in self.rows().zip(bytes.chunks_exact_mut(width)) {
-            limbs::write_be(row.as_ref(), out);
+        let ring = self.key.ring();
+        let rows = ring.leave(&self.elements);
+        let rows = rows.chunks_exact(2 * ring.limbs());
+        for (row, out) in rows.zip(bytes.chunks_exact_mut(width)) {
+            limbs::write_be(row, out);
         }
         bytes
     }
@@ -109,27 +116,25 @@ impl Ciphertexts {
 
     /// The ciphertexts as integers below n².
     pub fn to_integers(&self) -> Vec<BigUint> {
-        self.rows().map(|row| limbs::to_biguint(&row)).collect()
-    }
-
-    fn rows(&self) -> impl Iterator<Item = Vec<u64>> {
         let ring = self.key.ring();
-        let width = 2 * ring.limbs();
         let rows = ring.leave(&self.elements);
-        (0..self.len()).map(move |i| rows[i * width..(i + 1) * width].to_vec())
+        let rows = rows.chunks_exact(2 * ring.limbs());
+        rows.map(limbs::to_biguint).collect()
     }
 
     fn from_rows(key: &PublicKey, rows: &[u64]) -> Result<Ciphertexts, PaillierError> {
         let ring = key.ring();
         let row_limbs = 2 * ring.limbs();
         let square = limbs::from_biguint(&(key.n() * key.n()), row_limbs);
-        for (at, row) in rows.chunks_exact(row_limbs).enumerate() {
+        let refused = |(at, row): (usize, &[u64])| {
             if limbs::is_zero(row) {
-                return Err(PaillierError::CiphertextZero(at));
+                return Some(PaillierError::CiphertextZero(at));
             }
-            if limbs::less(row, &square) == 0 {
-                return Err(PaillierError::CiphertextRange(at));
-            }
+            (limbs::less(row, &square) == 0).then_some(PaillierError::CiphertextRange(at))
+        };
+        let all = rows.par_chunks_exact(row_limbs).enumerate();
+        if let Some(error) = all.with_min_len(ROWS_AT_ONCE).find_map_first(refused) {
+            return Err(error);
         }
         let elements = ring.enter(rows, row_limbs);
         ring.all_units(&elements)

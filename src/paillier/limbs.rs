@@ -51,16 +51,24 @@ pub(super) fn to_biguint(limbs: &[u64]) -> BigUint {
 pub(super) fn read_be(bytes: &[u8], limbs: &mut [u64]) {
     assert!(bytes.len() <= 8 * limbs.len(), "more bytes than limbs");
     limbs.fill(0);
-    for (i, &byte) in bytes.iter().rev().enumerate() {
-        limbs[i / 8] |= u64::from(byte) << (8 * (i % 8));
+    let (top, whole) = bytes.as_rchunks::<8>();
+    for (limb, word) in limbs.iter_mut().zip(whole.iter().rev()) {
+        *limb = u64::from_be_bytes(*word);
+    }
+    for &byte in top {
+        limbs[whole.len()] = limbs[whole.len()] << 8 | u64::from(byte);
     }
 }
 
 /// Writes the low `bytes.len()` bytes of `limbs`, big-endian.
 pub(super) fn write_be(limbs: &[u64], bytes: &mut [u8]) {
-    for (i, byte) in bytes.iter_mut().rev().enumerate() {
-        *byte = limbs.get(i / 8).map_or(0, |l| (l >> (8 * (i % 8))) as u8);
+    let (top, whole) = bytes.as_rchunks_mut::<8>();
+    let mut limbs = limbs.iter().copied().chain(std::iter::repeat(0));
+    for (word, limb) in whole.iter_mut().rev().zip(&mut limbs) {
+        *word = limb.to_be_bytes();
     }
+    let last = limbs.next().unwrap_or(0).to_be_bytes();
+    top.copy_from_slice(&last[8 - top.len()..]);
 }
 
 /// a + b·mask into `a` (b no longer than a; mask all ones or zero); the carry.
