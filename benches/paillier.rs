@@ -17,9 +17,12 @@ use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
 use num_bigint::{BigInt, BigUint};
-use pdnn::paillier::{
-    Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Rerandomiser,
-    SecretKey,
+use pdnn::{
+    bignum::{Program, Stage},
+    paillier::{
+        Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Rerandomiser,
+        SecretKey,
+    },
 };
 use peers::{Library, Textbook, with_libraries};
 use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
@@ -85,6 +88,11 @@ fn operations(c: &mut Criterion) {
         per_ciphertext(&mut g, "re-randomise, r^n", || {
             uniform.apply(black_box(&ciphertexts), &mut rng)
         });
+        per_ciphertext(&mut g, "add", || ciphertexts.add(black_box(&ciphertexts)));
+        let scalars = scalars();
+        per_ciphertext(&mut g, "times a scalar of 8 bits", || {
+            ciphertexts.run(black_box(&scalars))
+        });
         let bytes = ciphertexts.to_bytes();
         per_ciphertext(&mut g, "read and check", || {
             Ciphertexts::from_bytes(public, black_box(&bytes))
@@ -107,6 +115,16 @@ fn operations(c: &mut Criterion) {
         });
         g.finish();
     }
+}
+
+/// Every ciphertext of a batch times a number from 128 to 255.
+fn scalars() -> Program {
+    let mut program = Program::new(BATCH).expect("few inputs");
+    let rows = (0..BATCH as u32)
+        .map(|i| vec![(i, 128 + 37 * i % 128)])
+        .collect();
+    program.push(Stage::Weighted(rows)).expect("in range");
+    program
 }
 
 /// Paillier's own scheme under the same key, one ciphertext at a time.
