@@ -36,7 +36,8 @@ fn group<'a>(c: &'a mut Criterion, name: String) -> Group<'a> {
     let mut group = c.benchmark_group(name);
     group
         .sample_size(10)
-        .measurement_time(Duration::from_secs(3));
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2));
     group
 }
 

@@ -80,14 +80,18 @@ def benches(bench, pattern, gmp):
     if build.returncode != 0:
         fail(f"{' '.join(command)} --no-run failed" + (
             "; without m4, make and a C compiler leave GMP out with -G" if gmp else ""))
-    done = subprocess.run(
-        [*command, "--", pattern],
-        env={**os.environ, "CRITERION_HOME": str(home.resolve()), "RAYON_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        preexec_fn=one_core,
-    )
+    home.mkdir(parents=True)
+    log = home.with_suffix(".log")
+    with open(log, "w") as file:
+        done = subprocess.run(
+            [*command, "--", "--noplot", pattern],
+            env={**os.environ, "CRITERION_HOME": str(home.resolve()), "RAYON_NUM_THREADS": "1"},
+            stdout=file,
+            stderr=file,
+            preexec_fn=one_core,
+        )
     if done.returncode != 0:
-        fail(f"{' '.join(command)} failed")
+        fail(f"{' '.join(command)} failed; see {log}")
     found = {}
     for name in home.rglob("new/benchmark.json"):
         estimates = json.loads((name.parent / "estimates.json").read_text())
