@@ -1,6 +1,6 @@
 """Called by bench-peers.sh: measures the peers and pdnn, lays out the table."""
 
-import os, platform, random, sys, time
+import platform, random, sys, time
 from pathlib import Path
 
 from figures import *
@@ -39,12 +39,18 @@ def phe(bits):
     ]
 
 
-def ours(bits):
-    """pdnn: the same, and encryption with the secret key beside the public one."""
-    found = benches("paillier", f"one ciphertext of 64/{bits} bits/(encrypt, (public|owner)|decrypt$|add|times)", False)
-    at = lambda name: found[f"one ciphertext of 64/{bits} bits/{name}"] / 1e3
-    rest = [at(operation) for operation in OPERATIONS[1:]]
-    return [[at("encrypt, public key"), *rest], [at("encrypt, owner"), *rest]]
+def ours():
+    """pdnn: the same for each length of key, and encryption with the secret key
+    beside the public one."""
+    wanted = "one ciphertext of 64/(2048|3072) bits/(encrypt, (public|owner)|decrypt$|add|times)"
+    found = benches("paillier", wanted, False)
+
+    def rows(bits):
+        at = lambda name: found[f"one ciphertext of 64/{bits} bits/{name}"] / 1e3
+        rest = [at(operation) for operation in OPERATIONS[1:]]
+        return [[at("encrypt, public key"), *rest], [at("encrypt, owner"), *rest]]
+
+    return {bits: rows(bits) for bits in (2048, 3072)}
 
 
 class Cnn:
@@ -114,10 +120,9 @@ def tenseal_image():
 
 
 def main():
-    rows, ciphertexts = [], []
+    ciphertexts = []
     integers = "GMP" if has_gmpy2() else "Python's integers"
-    for bits in (2048, 3072):
-        public, owner = ours(bits)
+    for bits, (public, owner) in ours().items():
         for name, values in (
             ("pdnn, public key", public), ("pdnn, key's owner", owner),
             (f"python-paillier ({integers})", phe(bits)),
