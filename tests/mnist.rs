@@ -10,7 +10,7 @@ use pdnn::{
     dataset::{Dataset, Selection, load_idx_pair},
     encrypted::layout::Packing,
     file::load_network,
-    network::{Network, argmax},
+    network::{Linear, Network, Op, Shape, argmax},
     paillier::SecretKey,
     protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Server, traffic},
 };
@@ -56,20 +56,28 @@ fn check_network(
     count: usize,
     layout: LayoutChoice,
 ) {
-    let Some(data) = test_images(test) else {
+    let Some(images) = some_images(test, first, count) else {
         return;
     };
+    check_images(network(name), &images, bits, layout);
+}
+
+/// The test images from number `first` on.
+fn some_images(test: &str, first: usize, count: usize) -> Option<Vec<Vec<i64>>> {
+    let data = test_images(test)?;
     let selection: Selection = format!("{first}..{}", first + count)
         .parse()
         .expect("a range");
-    let images = values(&data.select(selection).expect("10,000 images"));
-    let network = network(name);
+    Some(values(&data.select(selection).expect("10,000 images")))
+}
+
+fn check_images(network: Network, images: &[Vec<i64>], bits: u32, layout: LayoutChoice) {
     let mut rng = ChaCha20Rng::seed_from_u64(u64::from(bits));
     let key = SecretKey::generate(bits, &mut rng).expect("a key");
     let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
     let server = Server::new(network.clone()).for_whole_run();
-    let logits = classify(&client, &server, &images, layout, &mut rng);
-    assert_eq!(logits, network.forward_all(&images));
+    let logits = classify(&client, &server, images, layout, &mut rng);
+    assert_eq!(logits, network.forward_all(images));
 }
 
 #[test]
@@ -110,6 +118,58 @@ fn a_batch_with_the_fast_network() {
     let test = "a_batch_with_the_fast_network";
     let layout = LayoutChoice::Throughput;
     check_network("lenet5-fast", test, 2048, 200, 20, layout);
+}
+
+/// The committed LeNet-5 with its poolings moved before the activations: as
+/// poolings, and as box sums.
+fn pooled_first() -> (Network, Network) {
+    let (mut pooled, layers) = network("lenet5").into_parts();
+    let sums = Op::SumPool { size: 2, stride: 1 };
+    for stage in &mut pooled.stages[..2] {
+        stage.then.swap(0, 1);
+        assert_eq!(stage.then[0], Op::SumPool { size: 2, stride: 2 });
+    }
+    let mut boxed = pooled.clone();
+    boxed.prepare = vec![Op::Pad { size: 1 }, sums.clone()];
+    for (stage, padding) in boxed.stages[..2].iter_mut().zip([1, 0]) {
+        stage.then.remove(0);
+        let Linear::Conv { input, outputs, .. } = stage.linear else {
+            panic!("LeNet-5 begins with convolutions");
+        };
+        // 29x29 sums of the padded image, 13x13 of the first activations.
+        let side = if padding == 1 { 29 } else { 13 };
+        stage.linear = Linear::Conv {
+            input: Shape::new(input.channels, side, side),
+            outputs,
+            kernel: (5, 5),
+            stride: 2,
+            padding,
+        };
+    }
+    boxed.stages[0].then.push(sums);
+    let mut four_times = layers.clone();
+    for layer in &mut four_times[..2] {
+        layer.bias.iter_mut().for_each(|bias| *bias *= 4);
+    }
+    let network = |profile, layers| Network::new(profile, layers).expect("a network");
+    (network(pooled, layers), network(boxed, four_times))
+}
+
+#[test]
+fn box_sums_are_the_pooled_convolution_on_real_images() {
+    let test = "box_sums_are_the_pooled_convolution_on_real_images";
+    let Some(images) = some_images(test, 400, 100) else {
+        return;
+    };
+    let (pooled, boxed) = pooled_first();
+    assert_eq!(pooled.forward_all(&images), boxed.forward_all(&images));
+    let decrypted = |network: &Network| -> usize {
+        let stages = &network.profile().stages;
+        stages.iter().map(|s| s.linear.output_shape().len()).sum()
+    };
+    assert_eq!((decrypted(&pooled), decrypted(&boxed)), (6518, 1790));
+    check_images(boxed.clone(), &images[..1], 2048, LayoutChoice::Latency);
+    check_images(boxed, &images[1..21], 2048, LayoutChoice::Throughput);
 }
 
 /// How many of the predictions are the label.
