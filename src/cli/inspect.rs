@@ -31,7 +31,7 @@ use crate::{
 use super::{
     console::Console,
     error::{CliResult, Explain, bail, one_line},
-    keys::{KeySize, scheme_name},
+    keys::KeySize,
     messages,
 };
 use work::Work;
@@ -227,7 +227,7 @@ fn key_facts(kind: &str, key: &PublicKey) -> Facts {
     Facts::new(kind)
         .with("bits", key.bits())
         .with("fingerprint", hex(key.fingerprint().as_bytes()))
-        .with("scheme", scheme_name(key))
+        .with("scheme", key.scheme().name())
         .with("randomisers", randomisers(key))
 }
 
@@ -313,7 +313,7 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
             let facts = message_facts("query", query.header(), query.ciphertexts(), size);
             Ok(facts
                 .with("key_bits", query.key().bits())
-                .with("key_scheme", scheme_name(query.key())))
+                .with("key_scheme", query.key().scheme().name()))
         }
         kind if kind == Kind::REPLY.name => {
             let reply = Reply::from_bytes(bytes).about_file(path)?;

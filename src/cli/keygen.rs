@@ -9,7 +9,7 @@ use crate::file::container::hex;
 use super::{
     console::Console,
     error::CliResult,
-    keys::{KeyFiles, KeySize, scheme_name},
+    keys::{KeyFiles, KeySize},
 };
 
 const EXAMPLES: &str = "\
@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         "public": files.public.display().to_string(),
         "secret": files.secret.display().to_string(),
         "bits": bits,
-        "scheme": scheme_name(key.public()),
+        "scheme": key.public().scheme().name(),
         "fingerprint": fingerprint,
     });
     console.result(&value, || {

@@ -9,7 +9,7 @@ use crate::{
         container::hex,
         key::{self, Key},
     },
-    paillier::{DEFAULT_BITS, MIN_BITS, PublicKey, STANDARD_BITS, Scheme, SecretKey},
+    paillier::{DEFAULT_BITS, MIN_BITS, PublicKey, STANDARD_BITS, SecretKey},
 };
 
 use super::{
@@ -17,15 +17,6 @@ use super::{
     error::{CliResult, Explain, bail, file_name},
     random,
 };
-
-/// A key's scheme, in reports.
-pub(crate) fn scheme_name(key: &PublicKey) -> &'static str {
-    match key.scheme() {
-        Scheme::Uniform => "uniform",
-        Scheme::Djn => "djn",
-        Scheme::Subgroup => "subgroup",
-    }
-}
 
 /// What the two files of a key are called behind the name that a person gives.
 const PUBLIC: &str = "pub.json";

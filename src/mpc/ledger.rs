@@ -1,9 +1,9 @@
 //! Marks on disk: what was used once is not used again.
 //!
-//! A ledger is a small file beside one batch of masks: a bit for every (row,
-//! index), 0 while the mask is unused. A mark is on the disk (`fdatasync`)
-//! before the mask is used, so whatever ends the process, a mask is either
-//! marked or was never used. Bits only go from 0 to 1: a write that is cut
+//! A ledger is a small file beside one batch of masks or randomisers: a bit for
+//! every (row, index), 0 while that one is unused. A mark is on the disk
+//! (`fdatasync`) before what it stands for is used, so whatever ends the
+//! process, it is either marked or was never used. Bits only go from 0 to 1: a write that is cut
 //! short marks fewer, none of which was used.
 //!
 //! All reading and marking happens under the folder's lock ([`FolderLock`],
@@ -11,7 +11,7 @@
 //! whatever end. Processes that race take turns.
 //!
 //! ```text
-//! "pdnn marks 1\n\0\0\0" 16 │ batch 16 │ key 32 │ network 32 │ rows u64 │ count
+//! "pdnn marks 1\n\0\0\0" 16 │ batch 16 │ key 32 │ purpose 32 │ rows u64 │ count
 //! u64 │ SHA-256 of the 112 bytes before, its first 16 │ row 0: ⌈count/8⌉ bytes │
 //! row 1 │ …
 //! ```
@@ -39,7 +39,7 @@ const MOST: u64 = 1 << 24;
 #[non_exhaustive]
 pub enum LedgerError {
     /// The file is no ledger, is cut short or damaged, or of another batch.
-    #[error("{path}: is no ledger of its batch ({what}); its masks are not used")]
+    #[error("{path}: is no ledger of its batch ({what}); nothing of that is used")]
     Damaged {
         /// The file.
         path: String,
@@ -108,8 +108,8 @@ pub struct Subject {
     pub batch: [u8; 16],
     /// Fingerprint of the key that it was prepared under.
     pub key: [u8; 32],
-    /// Fingerprint of the network that it was prepared for.
-    pub network: [u8; 32],
+    /// Fingerprint of what it was prepared for: a network, a scheme.
+    pub purpose: [u8; 32],
 }
 
 /// The marks of one batch: some rows (layers) of `count` indices each.
@@ -141,9 +141,12 @@ impl Ledger {
         let mut file = private(OpenOptions::new().read(true).write(true).create_new(true))
             .open(path)
             .map_err(io_error(path))?;
-        file.write_all(&bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(io_error(path))?;
+        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // Half a ledger is of no use; on a full disk it is in the way.
+            let _ = std::fs::remove_file(path);
+            return Err(io_error(path)(error));
+        }
         if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
             // Some systems do not let folders be synchronised.
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -188,7 +191,7 @@ impl Ledger {
         let subject = Subject {
             batch: head[16..32].try_into().expect("16 bytes"),
             key: head[32..64].try_into().expect("32 bytes"),
-            network: head[64..96].try_into().expect("32 bytes"),
+            purpose: head[64..96].try_into().expect("32 bytes"),
         };
         if head != header(&subject, rows, count) {
             return Err(damaged("its header's digest does not match"));
@@ -300,7 +303,7 @@ fn header(subject: &Subject, rows: usize, count: usize) -> [u8; HEADER] {
     head[..16].copy_from_slice(MAGIC);
     head[16..32].copy_from_slice(&subject.batch);
     head[32..64].copy_from_slice(&subject.key);
-    head[64..96].copy_from_slice(&subject.network);
+    head[64..96].copy_from_slice(&subject.purpose);
     head[96..104].copy_from_slice(&(rows as u64).to_le_bytes());
     head[104..112].copy_from_slice(&(count as u64).to_le_bytes());
     let digest = Sha256::digest(&head[..112]);
@@ -316,7 +319,7 @@ mod tests {
     const SUBJECT: Subject = Subject {
         batch: BATCH,
         key: [1; 32],
-        network: [2; 32],
+        purpose: [2; 32],
     };
 
     fn made() -> (tempfile::TempDir, FolderLock, PathBuf) {

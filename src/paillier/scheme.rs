@@ -39,6 +39,17 @@ pub enum Scheme {
     Subgroup,
 }
 
+impl Scheme {
+    /// Its name in reports and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Uniform => "uniform",
+            Scheme::Djn => "djn",
+            Scheme::Subgroup => "subgroup",
+        }
+    }
+}
+
 /// Bits of α, the order of the subgroup, for an n of `bits` bits; `None` for
 /// sizes that have no subgroup keys. Below 2048 bits, where keys protect
 /// nothing, about a quarter of n.

@@ -1,10 +1,11 @@
-//! Who sends what to whom: one folder per protocol, and the sessions that
-//! carry them.
+//! Who sends what to whom: one folder per protocol, the sessions that carry
+//! them, and the randomisers that are made ahead for them.
 
 pub mod bayhenn;
 pub mod dot;
 pub mod exchange;
 pub mod masked;
+pub mod randomisers;
 pub mod session;
 pub mod two_party_dnn;
 

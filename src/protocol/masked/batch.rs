@@ -5,7 +5,10 @@ use std::ops::Range;
 use rand::CryptoRng;
 
 use crate::{
-    file::{Container, container::hex},
+    file::{
+        Container,
+        container::{hex, unhex},
+    },
     mpc::bits,
     network::Profile,
     paillier::Fingerprint,
@@ -14,7 +17,7 @@ use crate::{
 use super::{
     MAX_COUNT, MaskedError, PROTOCOL, Width,
     error::short,
-    fields::{Fields, canonical, unhex},
+    fields::{Fields, canonical},
 };
 
 /// One preparation: 16 random bytes, drawn by the client.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     file::{
         Container, Kind,
-        container::{DIGEST, FORMAT_VERSION, KIND, hex},
+        container::{DIGEST, FORMAT_VERSION, KIND, unhex},
     },
     paillier::{Fingerprint, SlotLayout},
 };
@@ -112,15 +112,4 @@ pub(super) fn slots_to_text(slots: &[SlotLayout]) -> String {
 pub(super) fn canonical(text: &str) -> Option<usize> {
     let number: usize = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
-}
-
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    (hex(&bytes) == text).then_some(bytes)
 }

@@ -24,6 +24,7 @@ use std::{
 use crate::{
     file::{
         atomic::{Mode, Overwrite, write_atomic},
+        container::unhex,
         input,
     },
     mpc::ledger::{FolderLock, Ledger, Subject},
@@ -34,7 +35,6 @@ use crate::{
 use super::{
     Batch, BatchId, MAX_FILE, MaskedError, Segment,
     error::short,
-    fields::unhex,
     material::{Asked, ClientMaterial, Secret, ServerMaterial},
 };
 
@@ -230,7 +230,7 @@ impl<M: Material> Store<M> {
             let subject = Subject {
                 batch: id.0,
                 key: *material.batch().key.as_bytes(),
-                network: material.batch().network,
+                purpose: material.batch().network,
             };
             Ledger::create(&lock, &ledger, subject, M::rows(layers), count)?;
         }
@@ -355,7 +355,7 @@ impl<M: Material> Store<M> {
             if here == 0 {
                 continue;
             }
-            if subject.key != *key.as_bytes() || subject.network != *network {
+            if subject.key != *key.as_bytes() || subject.purpose != *network {
                 free.others += here;
                 free.other.get_or_insert(subject);
                 continue;
@@ -398,7 +398,7 @@ impl<M: Material> Store<M> {
             return Err(MaskedError::OtherStore {
                 store: self.name(),
                 others: free.others,
-                found: pair(&other.key, &other.network),
+                found: pair(&other.key, &other.purpose),
                 expected: pair(key.as_bytes(), network),
             });
         }
