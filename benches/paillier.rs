@@ -1,5 +1,6 @@
 //! What a ciphertext costs: encryption with either key, decryption,
-//! re-randomisation, in batches, for one ciphertext; and encryption and
+//! re-randomisation, with tables that are indexed or scanned, and encryption
+//! with randomisers made ahead, in batches, for one ciphertext; and encryption and
 //! decryption as the textbook has them on num-bigint and crypto-bigint, under
 //! the same key. `cargo bench -p pdnn-gmp` adds GMP.
 //!
@@ -20,8 +21,8 @@ use num_bigint::{BigInt, BigUint};
 use pdnn::{
     bignum::{Program, Stage},
     paillier::{
-        Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Rerandomiser,
-        SecretKey,
+        Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Randomise,
+        Randomisers, Rerandomiser, SecretKey,
     },
 };
 use peers::{Library, Textbook, with_libraries};
@@ -82,9 +83,27 @@ fn operations(c: &mut Criterion) {
         per_ciphertext(&mut g, "encrypt, owner", || {
             by_owner.encrypt(black_box(&plain), &mut rng)
         });
+        let scanning = PublicEncryptor::new(public, 10_000).scanning(true);
+        per_ciphertext(&mut g, "encrypt, public key, --scan-tables", || {
+            scanning.encrypt(black_box(&plain), &mut rng)
+        });
+        let scanning = OwnerEncryptor::new(&key, 10_000).scanning(true);
+        per_ciphertext(&mut g, "encrypt, owner, --scan-tables", || {
+            scanning.encrypt(black_box(&plain), &mut rng)
+        });
+        // As they come out of a store, without the wait for its disk.
+        let stored = by_owner.randomisers(BATCH, &mut rng).to_bytes();
+        per_ciphertext(&mut g, "encrypt, randomisers made ahead", || {
+            let ahead = Randomisers::from_bytes(public, black_box(&stored));
+            ahead.expect("whole").encrypt(black_box(&plain))
+        });
         per_ciphertext(&mut g, "decrypt", || key.decrypt(black_box(&ciphertexts)));
         per_ciphertext(&mut g, "re-randomise, combs", || {
             combs.apply(black_box(&ciphertexts), &mut rng)
+        });
+        let scanning = Rerandomiser::new(public, 10_000, &mut rng).scanning(true);
+        per_ciphertext(&mut g, "re-randomise, combs, --scan-tables", || {
+            scanning.apply(black_box(&ciphertexts), &mut rng)
         });
         per_ciphertext(&mut g, "re-randomise, r^n", || {
             uniform.apply(black_box(&ciphertexts), &mut rng)

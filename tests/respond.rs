@@ -170,7 +170,7 @@ fn a_stock_is_used_first_and_may_run_out() {
         left: Mutex::new(maker.randomisers(20, &mut rng)),
         taken: Arc::clone(&taken),
     };
-    let client = client(&network, key).with_stock(Box::new(stock));
+    let client = client(&network, key).with_stock(Arc::new(stock));
     let server = Server::new(network.clone()).for_whole_run();
     let images = images(&network, 3, &mut rng);
     let logits = classify(&client, &server, &images, LayoutChoice::Latency, &mut rng);
@@ -186,7 +186,7 @@ fn a_stock_of_another_key_stops_the_query() {
         left: Mutex::new(OwnerEncryptor::new(&other, 1).randomisers(1, &mut rng)),
         taken: Arc::default(),
     };
-    let client = client(&network, key).with_stock(Box::new(stock));
+    let client = client(&network, key).with_stock(Arc::new(stock));
     let images = images(&network, 1, &mut rng);
     match client.query(&images, LayoutChoice::Latency, &mut rng) {
         Err(ProtocolError::Stock(why)) => assert_eq!(why, "another key"),

@@ -23,6 +23,7 @@ use crate::{
 pub(crate) use exchange::forward_paths;
 
 use super::{
+    ahead::Ahead,
     error::{CliResult, Explain},
     options::Terms,
     random,
@@ -63,19 +64,21 @@ pub(crate) trait BothSides {
     ) -> CliResult<Vec<Vec<i64>>>;
 }
 
-/// The two sides of `network` under `terms`; the key is the client's.
+/// The two sides of `network` under `terms`; the key is the client's, and it
+/// comes by its randomisers as `ahead` says.
 pub(crate) fn both_sides(
     terms: Terms,
     network: AnyNetwork,
     key: SecretKey,
     layout: LayoutChoice,
+    ahead: &Ahead,
 ) -> CliResult<Box<dyn BothSides>> {
     Ok(match (terms.protocol, network) {
         (Protocol::TwoPartyDnn, AnyNetwork::Fixed(network)) => {
-            Box::new(exchange::Sides::fixed(network, key, layout))
+            Box::new(exchange::Sides::fixed(network, key, layout, ahead))
         }
         (Protocol::Bayhenn, AnyNetwork::Bayesian(network)) => {
-            let sides = exchange::Sides::drawn(network, key, layout, terms.samples);
+            let sides = exchange::Sides::drawn(network, key, layout, terms.samples, ahead);
             Box::new(sides.explain()?)
         }
         (Protocol::Masked, AnyNetwork::Fixed(network)) => {

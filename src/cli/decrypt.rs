@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    ahead::{Ahead, AheadOption, TableOption},
     answer::{self, Answer},
     console::Console,
     error::{CliResult, Explain, bail},
@@ -29,6 +30,7 @@ Examples:
   pdnn decrypt --key alice.key.json reply.pdnn -o query.pdnn
   pdnn decrypt --key alice.key.json reply.pdnn --query asked.pdnn -o query.pdnn
   pdnn decrypt --key alice.key.json --session monday
+  pdnn decrypt --key alice.key.json --randomisers ahead reply.pdnn -o query.pdnn
   pdnn decrypt --key alice.key.json --session monday --follow --logits
 
 The network of a session is the one that it was started with; --network overrules it.
@@ -62,6 +64,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     store: StoreOption,
 
+    #[command(flatten)]
+    ahead: AheadOption,
+
+    #[command(flatten)]
+    tables: TableOption,
+
     /// Where to write the next query; - is standard output. Not needed for the last reply.
     #[arg(long, short, value_name = "FILE", conflicts_with = "session")]
     out: Option<PathBuf>,
@@ -81,7 +89,8 @@ pub(crate) struct Args {
 /// Decrypts one reply, or a session's.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let key = keys::secret(&args.key, console)?;
-    let keys = ClientKeys::Owner(key);
+    let ahead = |protocol| args.ahead.open(args.tables, key.public(), protocol);
+    let keys = ClientKeys::Owner(key.clone());
     if let Some(folder) = args.session {
         let session = Session::at(&folder);
         let record = session.record().explain()?;
@@ -89,8 +98,10 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             Some(path) => network::profile(Some(path), console)?,
             None => session.profile(&record).explain()?,
         };
-        let client = client(profile, keys, record.protocol, record.samples)?;
-        return advance(&client, &session, record, args.follow, args.logits, console);
+        let ahead = ahead(record.protocol)?;
+        let client = ahead.equip(client(profile, keys, record.protocol, record.samples)?);
+        let show = (args.follow, args.logits);
+        return advance(&client, &ahead, &session, record, show, console);
     }
 
     // clap demands it where there is no session.
@@ -100,6 +111,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         None => None,
     };
     let (protocol, bytes) = messages::read_message(&path)?;
+    let ahead = ahead(protocol)?;
     if protocol == Protocol::Masked {
         let reply = masked::Reply::from_bytes(&bytes).about_file(&path)?;
         if let Some(asked) = &args.query {
@@ -141,7 +153,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         );
     }
     let header = reply.header();
-    let client = client(profile, keys, header.protocol, header.samples)?;
+    let client = ahead.equip(client(profile, keys, header.protocol, header.samples)?);
     match (receive(&client, &reply, &path, console)?, output) {
         (Step::Done(logits), _) => {
             let images = reply.header().images;
@@ -150,7 +162,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         }
         (Step::Next(query), Some(output)) => {
             let written = output.write(&query.to_bytes(), console)?;
-            messages::report_query(&client, &query, &written, console)
+            messages::report_query(&client, &query, &written, &ahead, console)
         }
         (Step::Next(_), None) => bail!("no place to write the next query; give one with -o"),
     }
@@ -202,10 +214,10 @@ fn receive(client: &Client, reply: &Reply, path: &Path, console: &Console) -> Cl
 /// Advances a session by one step, or to its end.
 fn advance(
     client: &Client,
+    ahead: &Ahead,
     session: &Session,
     record: Record,
-    follow: FollowOptions,
-    logits_wanted: bool,
+    (follow, logits_wanted): (FollowOptions, bool),
     console: &Console,
 ) -> CliResult {
     loop {
@@ -215,12 +227,15 @@ fn advance(
         session.expect(&record, number, reply.header()).explain()?;
         match receive(client, &reply, &path, console)? {
             Step::Done(logits) => {
+                if follow.follow {
+                    ahead.note(console)?;
+                }
                 return print(client, &record.images, &logits, logits_wanted, console);
             }
             Step::Next(query) => {
                 let written = session.put_query(number + 1, &query.to_bytes()).explain()?;
                 if !follow.follow {
-                    return messages::report_query(client, &query, &written, console);
+                    return messages::report_query(client, &query, &written, ahead, console);
                 }
                 messages::note_query(client, &query, &written, console);
             }

@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    ahead::{AheadOption, TableOption},
     console::Console,
     error::{CliResult, Explain, bail},
     images::Source,
@@ -29,6 +30,7 @@ Examples:
   pdnn encrypt --key alice.pub.json t10k-images-idx3-ubyte.gz --range 0..100 -o query.pdnn
   pdnn encrypt --key alice.pub.json 7.png --session monday    starts the session folder monday/
   pdnn encrypt --key alice.pub.json --network models/covid-symptoms rows.csv -o query.pdnn
+  pdnn encrypt --key alice.key.json --randomisers ahead 7.png -o query.pdnn
 
 A network with a list of features takes CSV tables instead of images: a heading with the features'
 names, in any order, then a row a line. A column called label is passed over; any other that is no
@@ -56,6 +58,12 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     store: StoreOption,
+
+    #[command(flatten)]
+    ahead: AheadOption,
+
+    #[command(flatten)]
+    tables: TableOption,
 
     /// Where to write the query; - is standard output.
     #[arg(long, short, value_name = "FILE", required_unless_present = "session")]
@@ -97,6 +105,11 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     };
     let profile = network::profile(args.network.network.as_deref(), console)?;
     let terms = args.protocol.or_default(&profile)?;
+    let public = match &keys {
+        ClientKeys::Public(key) => key,
+        ClientKeys::Owner(key) => key.public(),
+    };
+    let ahead = args.ahead.open(args.tables, public, terms.protocol)?;
     let images = Source::open(&args.images, &profile, console)?.all();
     let client = match terms.protocol {
         Protocol::TwoPartyDnn => Client::new(profile, keys),
@@ -110,6 +123,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         }
     };
     args.store.must_be_none(terms.protocol)?;
+    let client = ahead.equip(client);
     let bar = console.progress("encrypting");
     let query = client
         .query_with(
@@ -128,5 +142,5 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             Session::start(&folder, &record, client.profile(), &query).explain()?
         }
     };
-    messages::report_query(&client, &query, &written, console)
+    messages::report_query(&client, &query, &written, &ahead, console)
 }

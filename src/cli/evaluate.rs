@@ -23,6 +23,7 @@ use crate::{
 };
 
 use super::{
+    ahead::{Ahead, AheadOption, TableOption},
     answer::Answer,
     both_sides::{BothSides, Phases, both_sides, forward_paths},
     console::Console,
@@ -63,6 +64,7 @@ const BAYESIAN_CHUNK: usize = 100;
 #[command(mut_arg("key", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("bits", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("insecure", |arg| arg.requires("encrypted")))]
+#[command(mut_arg("scan_tables", |arg| arg.requires("encrypted")))]
 pub(crate) struct Args {
     /// The images: an IDX file; a CSV file, label first; a folder with an IDX test set, or with
     /// PNG files whose names begin with the label and - or _; a CSV table with named columns.
@@ -101,6 +103,12 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     key: KeyOptions,
+
+    #[command(flatten)]
+    ahead: AheadOption,
+
+    #[command(flatten)]
+    tables: TableOption,
 
     /// How values share ciphertexts.
     #[arg(long, value_enum, default_value_t, requires = "encrypted")]
@@ -164,6 +172,9 @@ struct Encrypted {
     /// Preparation and online phase apart, where a protocol has the two.
     #[serde(skip_serializing_if = "Option::is_none")]
     phases: Option<Value>,
+    /// What became of a store of randomisers, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    randomisers: Option<Value>,
 }
 
 /// Evaluates the data set.
@@ -220,7 +231,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         let truths = &chunk.labels;
         let (logits, clear) = match &mut sides {
             None => (in_the_clear(&network, terms, &chunk.values, &mut rng), None),
-            Some((sides, _)) => {
+            Some(Encrypting { sides, .. }) => {
                 let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
                     let part = done * stages + chunk.values.len() * stages_done;
                     bar.units()(part, all * stages);
@@ -258,8 +269,15 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     }
     drop(bar);
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-    let cost = sides.as_ref().map(|(sides, _)| sides.cost().clone());
-    let phases = sides.as_ref().and_then(|(sides, _)| sides.phases());
+    let cost = sides.as_ref().map(|by| by.sides.cost().clone());
+    let phases = sides.as_ref().and_then(|by| by.sides.phases());
+    let randomisers = match &sides {
+        Some(by) => {
+            by.ahead.note(console)?;
+            by.ahead.json()?
+        }
+        None => None,
+    };
     let evaluation = Evaluation {
         network: profile.name.clone(),
         images: done,
@@ -272,15 +290,22 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
             chunk: chunk_size,
             uncertainty: uncertainty.summary(),
         }),
-        encrypted: sides.map(|(sides, key_generation_ms)| Encrypted {
-            protocol: terms.protocol.name(),
-            key_bits: sides.key_bits(),
-            differing,
-            key_generation_ms,
-            stages: sides.cost().stages.clone(),
-            total: sides.cost().total(),
-            phases: phases.map(|phases| phases.json(done)),
-        }),
+        encrypted: sides.map(
+            |Encrypting {
+                 sides,
+                 key_generation_ms,
+                 ..
+             }| Encrypted {
+                protocol: terms.protocol.name(),
+                key_bits: sides.key_bits(),
+                differing,
+                key_generation_ms,
+                stages: sides.cost().stages.clone(),
+                total: sides.cost().total(),
+                phases: phases.map(|phases| phases.json(done)),
+                randomisers,
+            },
+        ),
     };
     // Neither a full disk nor a closed pipe takes the other result along.
     let printed = console.result(&evaluation, || text(&evaluation, cost.as_ref(), phases));
@@ -378,16 +403,28 @@ fn floats(path: &Path, mut images: Source, labels: Vec<String>, console: &Consol
     console.result(&evaluation, || text(&evaluation, None, None))
 }
 
-/// Both sides, and how long the key took if it was made for them.
+/// Both sides, how the client comes by its randomisers, and how long the key
+/// took if it was made for them.
+struct Encrypting {
+    sides: Box<dyn BothSides>,
+    ahead: Ahead,
+    key_generation_ms: Option<f64>,
+}
+
 fn encrypted_sides(
     args: &Args,
     terms: Terms,
     network: &AnyNetwork,
     console: &Console,
-) -> CliResult<(Box<dyn BothSides>, Option<f64>)> {
+) -> CliResult<Encrypting> {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
-    let sides = both_sides(terms, network.clone(), key, args.layout.into())?;
-    Ok((sides, made_in_ms))
+    let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
+    let sides = both_sides(terms, network.clone(), key, args.layout.into(), &ahead)?;
+    Ok(Encrypting {
+        sides,
+        ahead,
+        key_generation_ms: made_in_ms,
+    })
 }
 
 fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>) -> String {

@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::{
+    ahead::TableOption,
     console::Console,
     error::{CliResult, Explain},
     keys, masked,
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     store: StoreOption,
 
+    #[command(flatten)]
+    tables: TableOption,
+
     /// Where to write the reply; - is standard output.
     #[arg(
         long,
@@ -76,7 +80,7 @@ pub(crate) struct Args {
 /// Answers one query, or a session's.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(folder) = args.session {
-        let server = server(&args.network, console)?;
+        let server = server(&args.network, args.tables, console)?;
         return answer_session(&server, &Session::at(&folder), args.follow, console);
     }
     // clap demands both where there is no session.
@@ -84,6 +88,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let output = Output::new(args.out.unwrap_or_else(|| "-".into()), messages::REPLY)?;
     let (protocol, bytes) = messages::read_message(&path)?;
     if protocol == Protocol::Masked {
+        args.tables.must_be_off(protocol)?;
         let network = network::fixed(args.network.network.as_deref(), console)?;
         return masked::infer(network, &bytes, &path, &args.store, &output, console);
     }
@@ -91,7 +96,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let query = parse(protocol, &bytes, &path)?;
     drop(bytes);
     keys::warn_if_insecure(query.key(), &path, console);
-    let server = server(&args.network, console)?;
+    let server = server(&args.network, args.tables, console)?;
 
     let reply = answer(&server, &query, &path, console)?;
     let written = output.write(&reply.to_bytes(), console)?;
@@ -150,11 +155,17 @@ impl Server {
     }
 }
 
-fn server(network: &ModelOption, console: &Console) -> CliResult<Server> {
+fn server(network: &ModelOption, tables: TableOption, console: &Console) -> CliResult<Server> {
     let network = network::network(network.network.as_deref(), console)?;
     Ok(match network {
-        AnyNetwork::Fixed(network) => Server::Fixed(two_party_dnn::Server::new(network).into()),
-        AnyNetwork::Bayesian(network) => Server::Drawn(bayhenn::Server::new(network).into()),
+        AnyNetwork::Fixed(network) => {
+            let server = two_party_dnn::Server::new(network);
+            Server::Fixed(server.scanning_tables(tables.scan_tables).into())
+        }
+        AnyNetwork::Bayesian(network) => {
+            let server = bayhenn::Server::new(network);
+            Server::Drawn(server.scanning_tables(tables.scan_tables).into())
+        }
     })
 }
 

@@ -24,6 +24,7 @@ use crate::{
     protocol::{
         Protocol,
         exchange::{Header, Query, Reply},
+        randomisers::Store,
     },
     report::{Align, Table, size},
 };
@@ -42,16 +43,17 @@ Examples:
   pdnn inspect models/lenet5/profile.json
   pdnn inspect --json alice.key.json       says nothing secret about the key
   pdnn inspect models/lenet5 --bits 2048   what each layer takes, encrypted
+  pdnn inspect ahead                       how many randomisers are left in a store, of which key
 
 Of a network, what 2P-DNN takes for one image and for as many as fill every ciphertext: exact
 counts, of ciphertexts both ways and of the server's products, squarings and inversions modulo
 n², without re-randomising. Sizes are those of the ciphertexts, without the files' headers.";
 
-/// Say what a file is: key, profile, model, network, query or reply.
+/// Say what a file is: key, profile, model, network, query, reply, or a store of randomisers.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file, or the folder of a network; - is standard input.
+    /// The file, or the folder of a network or a store; - is standard input.
     #[arg(value_name = "FILE|FOLDER")]
     file: PathBuf,
 
@@ -68,6 +70,10 @@ pub(crate) struct Args {
 /// Says what the file is.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let path = &args.file;
+    if Store::is_at(path) && args.bits.is_none() {
+        let facts = store_facts(path)?;
+        return console.result(&facts.json(), || facts.text());
+    }
     if path.is_dir() {
         let size = KeySize::new(args.bits, args.insecure);
         let facts = network_facts(path, size.checked()?)?;
@@ -186,6 +192,22 @@ fn network_facts(path: &Path, key_bits: u32) -> CliResult<Facts> {
         facts.work = work::of(network, key_bits)?;
     }
     Ok(facts)
+}
+
+/// A store of randomisers, of which none is shown.
+fn store_facts(path: &Path) -> CliResult<Facts> {
+    let contents = Store::open(path).and_then(|store| store.contents());
+    let contents = contents.explain()?;
+    let mut facts = Facts::new("randomisers").with("left", contents.left);
+    if let Some(origin) = contents.origin {
+        facts = facts
+            .with("key", hex(origin.key.as_bytes()))
+            .with("key_bits", origin.bits)
+            .with("scheme", origin.scheme.name());
+    }
+    Ok(facts
+        .with("batches", contents.batches)
+        .with("bytes", contents.bytes))
 }
 
 /// A key or a profile.

@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    ahead::Ahead,
     console::Console,
     error::{CliResult, Explain, bail},
 };
@@ -189,14 +190,19 @@ pub(crate) fn report_query(
     client: &Client,
     query: &Query,
     written: &Written,
+    ahead: &Ahead,
     console: &Console,
 ) -> CliResult {
     note_query(client, query, written, console);
+    ahead.note(console)?;
     if !console.json() || written.path == Path::new(STANDARD_OUTPUT) {
         return Ok(());
     }
     let mut facts = facts(QUERY, query.header(), query.ciphertexts(), written);
     facts["status"] = "query".into();
     facts["stages"] = client.profile().stages.len().into();
+    if let Some(taken) = ahead.json()? {
+        facts["randomisers"] = taken;
+    }
     console.print_json(&facts)
 }

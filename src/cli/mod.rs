@@ -10,6 +10,7 @@
 //! Exit codes: 0 done; 1 something was wrong, said in one line `error: …`;
 //! 2 the command line was wrong; 130 interrupted.
 
+mod ahead;
 mod answer;
 mod audit;
 mod both_sides;
@@ -33,6 +34,7 @@ mod messages;
 mod network;
 mod number;
 mod options;
+mod precompute;
 mod prepare;
 mod random;
 mod run;
@@ -110,6 +112,7 @@ enum Command {
     Run(run::Args),
     Keygen(keygen::Args),
     Prepare(prepare::Args),
+    Precompute(precompute::Args),
     Encrypt(encrypt::Args),
     Infer(infer::Args),
     Decrypt(decrypt::Args),
@@ -129,6 +132,7 @@ impl Command {
             Self::Run(args) => run::run(args, console),
             Self::Keygen(args) => keygen::run(args, console),
             Self::Prepare(args) => prepare::run(args, console),
+            Self::Precompute(args) => precompute::run(args, console),
             Self::Encrypt(args) => encrypt::run(args, console),
             Self::Infer(args) => infer::run(args, console),
             Self::Decrypt(args) => decrypt::run(args, console),

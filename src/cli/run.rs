@@ -10,6 +10,7 @@ use crate::{
 };
 
 use super::{
+    ahead::{AheadOption, TableOption},
     answer::{self, Answer},
     both_sides::both_sides,
     console::Console,
@@ -26,6 +27,7 @@ Examples:
   pdnn run 7.png
   pdnn run data/sample --bits 2048
   pdnn run 7.png --network models/lenet5-bayes --samples 8
+  pdnn run 7.png --key alice.key.json --randomisers ahead
   pdnn run t10k-images-idx3-ubyte.gz --range 0..100 --json
 
 Client and server keep separate state; only the bytes of their messages pass between them.";
@@ -49,6 +51,12 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     protocol: ProtocolOption,
+
+    #[command(flatten)]
+    ahead: AheadOption,
+
+    #[command(flatten)]
+    tables: TableOption,
 
     /// How values share ciphertexts.
     #[arg(long, value_enum, default_value_t)]
@@ -102,7 +110,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 
-    let mut sides = both_sides(terms, network, key, args.layout.into())?;
+    let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
+    let mut sides = both_sides(terms, network, key, args.layout.into(), &ahead)?;
     let mut rng = random::system()?;
 
     let started = Instant::now();
@@ -134,6 +143,10 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         "stages": cost.stages,
         "total": cost.total(),
     });
+    ahead.note(console)?;
+    if let Some(taken) = ahead.json()? {
+        value["randomisers"] = taken;
+    }
     if let Some(phases) = phases {
         value["phases"] = phases.json(answers.len());
     }

@@ -97,6 +97,15 @@ impl PublicEncryptor {
             comb,
         }
     }
+
+    /// The same, its tables read whole for every look-up if `scans`
+    /// ([`Comb::scanning`]): what is looked up does not show in the cache.
+    pub fn scanning(mut self, scans: bool) -> PublicEncryptor {
+        if scans {
+            self.comb = self.comb.map(Comb::scanning);
+        }
+        self
+    }
 }
 
 impl Randomise for PublicEncryptor {
@@ -146,6 +155,15 @@ impl OwnerEncryptor {
             key: key.clone(),
             combs,
         }
+    }
+
+    /// The same, its tables read whole for every look-up if `scans`
+    /// ([`Comb::scanning`]): what is looked up does not show in the cache.
+    pub fn scanning(mut self, scans: bool) -> OwnerEncryptor {
+        if scans {
+            self.combs = self.combs.map(|combs| combs.map(Comb::scanning));
+        }
+        self
     }
 }
 
@@ -265,6 +283,21 @@ mod tests {
             assert_eq!(public.to_bytes(), owner.to_bytes(), "{bits} bits");
             assert!(key.decrypt(&owner) == plain);
         }
+    }
+
+    #[test]
+    fn scanned_tables_give_the_same_ciphertexts() {
+        let (key, _) = key(256, 43);
+        let plain: Vec<Plaintext> = (-4..5).map(Plaintext::from).collect();
+        let [mut a, mut b, mut c] = [43; 3].map(ChaCha20Rng::seed_from_u64);
+        let indexed = PublicEncryptor::new(key.public(), 900).encrypt(&plain, &mut a);
+        let public = PublicEncryptor::new(key.public(), 900).scanning(true);
+        let owner = OwnerEncryptor::new(&key, 900).scanning(true);
+        assert_eq!(
+            public.encrypt(&plain, &mut b).to_bytes(),
+            indexed.to_bytes()
+        );
+        assert_eq!(owner.encrypt(&plain, &mut c).to_bytes(), indexed.to_bytes());
     }
 
     #[test]

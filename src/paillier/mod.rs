@@ -37,7 +37,8 @@
 //! time; trial division and the primality test, which run whenever a secret key
 //! is made or read, do not take constant time. Combs for one-time
 //! exponents do a fixed sequence of products but index their tables directly,
-//! which a co-resident attacker who watches the cache could see; see
+//! which a co-resident attacker who watches the cache could see, unless they are
+//! asked to scan them ([`PublicEncryptor::scanning`]); see
 //! [`Comb`](crate::bignum::Comb).
 
 mod ahead;

@@ -55,6 +55,15 @@ impl Randomisers {
         Randomisers::new(&self.key, taken)
     }
 
+    /// The same in parts of `most`, the last of which may be shorter.
+    pub fn split(self, most: usize) -> Vec<Randomisers> {
+        (0..self.len())
+            .step_by(most)
+            .map(|first| first..(first + most).min(self.len()))
+            .map(|part| Randomisers::new(&self.key, Zeroizing::new(self.elements.slice(part))))
+            .collect()
+    }
+
     /// Adds those of `other` behind them.
     ///
     /// # Panics
@@ -202,6 +211,10 @@ mod tests {
         drawn.append(first);
         assert_eq!(drawn.to_bytes(), bytes);
         assert!(Randomisers::empty(drawn.key()).to_bytes().is_empty());
+        let parts = drawn.split(3);
+        assert!(parts.iter().map(Randomisers::len).eq([3, 3, 1]));
+        let together = parts.iter().flat_map(|part| part.to_bytes().to_vec());
+        assert!(together.eq(bytes.iter().copied()));
     }
 
     /// The second of three rows replaced by `value`.

@@ -137,6 +137,15 @@ impl Rerandomiser {
         }
     }
 
+    /// The same, its tables read whole for every look-up if `scans`
+    /// ([`Comb::scanning`]): what is looked up does not show in the cache.
+    pub fn scanning(mut self, scans: bool) -> Rerandomiser {
+        if scans {
+            self.comb = self.comb.map(Comb::scanning);
+        }
+        self
+    }
+
     /// By powers of a subgroup key's own h_s.
     fn in_subgroup(key: &PublicKey, uses: usize) -> Rerandomiser {
         let ring = key.ring();
@@ -269,6 +278,7 @@ mod tests {
             for rerandomiser in [
                 Rerandomiser::uniform(key.public()),
                 with_combs(key.public(), 20, &mut rng),
+                with_combs(key.public(), 20, &mut rng).scanning(true),
             ] {
                 let fresh = rerandomiser.apply(&c, &mut rng);
                 assert!(key.decrypt(&fresh) == plain);

@@ -10,6 +10,7 @@ mod exchange;
 mod masked;
 mod place;
 mod posterior;
+mod randomisers;
 mod safety;
 mod sessions;
 mod tables;

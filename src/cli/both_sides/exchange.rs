@@ -16,7 +16,10 @@ use crate::{
 };
 
 use super::{
-    super::error::{CliResult, Explain},
+    super::{
+        ahead::Ahead,
+        error::{CliResult, Explain},
+    },
     BothSides, Clock, random,
 };
 
@@ -29,9 +32,9 @@ pub(super) struct Sides<S> {
 }
 
 impl<S> Sides<S> {
-    fn of(client: Client, server: S, layout: LayoutChoice) -> Sides<S> {
+    fn of(client: Client, server: S, layout: LayoutChoice, ahead: &Ahead) -> Sides<S> {
         Sides {
-            client: client.for_whole_run(),
+            client: ahead.equip(client.for_whole_run()),
             server,
             layout,
             cost: RunCost::default(),
@@ -41,10 +44,16 @@ impl<S> Sides<S> {
 
 impl Sides<two_party_dnn::Server> {
     /// The two sides of `network`.
-    pub(super) fn fixed(network: Network, key: SecretKey, layout: LayoutChoice) -> Self {
+    pub(super) fn fixed(
+        network: Network,
+        key: SecretKey,
+        layout: LayoutChoice,
+        ahead: &Ahead,
+    ) -> Self {
         let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
         let server = two_party_dnn::Server::new(network).for_whole_run();
-        Sides::of(client, server, layout)
+        let server = server.scanning_tables(ahead.scan_tables);
+        Sides::of(client, server, layout, ahead)
     }
 }
 
@@ -55,10 +64,12 @@ impl Sides<Drawing> {
         key: SecretKey,
         layout: LayoutChoice,
         samples: usize,
+        ahead: &Ahead,
     ) -> Result<Self, ProtocolError> {
         let keys = ClientKeys::Owner(key);
         let client = bayhenn::client(network.profile().clone(), keys, samples)?;
         let server = bayhenn::Server::new(network.clone()).for_whole_run();
+        let server = server.scanning_tables(ahead.scan_tables);
         let seed = Zeroizing::new([0; 32]);
         let drawing = Drawing {
             server,
@@ -67,7 +78,7 @@ impl Sides<Drawing> {
             draws: ChaCha20Rng::from_seed(*seed),
             seed,
         };
-        Ok(Sides::of(client, drawing, layout))
+        Ok(Sides::of(client, drawing, layout, ahead))
     }
 }
 

@@ -46,6 +46,14 @@ impl Server {
         self
     }
 
+    /// Has the re-randomiser's tables read whole for every look-up if `scans`, so
+    /// that what is looked up does not show in the cache of a machine that is
+    /// shared: slower.
+    pub fn scanning_tables(mut self, scans: bool) -> Server {
+        self.responder = self.responder.scanning_tables(scans);
+        self
+    }
+
     /// The profile that clients of this server need.
     pub fn profile(&self) -> &Profile {
         self.responder.profile()

@@ -9,7 +9,7 @@ use rand::CryptoRng;
 use crate::{
     encrypted::layout::{Packing, StageLayout},
     network::Profile,
-    paillier::{Ciphertexts, Plaintext, PublicKey, SecretKey, Stock},
+    paillier::{Ciphertexts, Plaintext, PublicKey, Randomisers, SecretKey, Stock},
 };
 
 use super::{
@@ -36,8 +36,11 @@ pub struct Client {
     network: [u8; 32],
     keys: ClientKeys,
     whole_run: bool,
-    stock: Option<Box<dyn Stock>>,
+    scans: bool,
     encryptor: Mutex<Option<Arc<Encryptor>>>,
+    stock: Option<Arc<dyn Stock>>,
+    /// What was taken from the stock for the queries to come.
+    held: Mutex<Option<Randomisers>>,
 }
 
 /// What a reply led to.
@@ -90,8 +93,10 @@ impl Client {
             profile,
             keys,
             whole_run: false,
-            stock: None,
+            scans: false,
             encryptor: Mutex::new(None),
+            stock: None,
+            held: Mutex::new(None),
         }
     }
 
@@ -102,9 +107,17 @@ impl Client {
         self
     }
 
-    /// Takes randomisers from `stock` first; what it does not have is made.
-    pub fn with_stock(mut self, stock: Box<dyn Stock>) -> Client {
+    /// Has this client take its randomisers from `stock` first, and make itself
+    /// only what the stock has not.
+    pub fn with_stock(mut self, stock: Arc<dyn Stock>) -> Client {
         self.stock = Some(stock);
+        self
+    }
+
+    /// Has this client, if `scans`, read its tables whole for every look-up, so
+    /// that what it looks up does not show in the cache: slower.
+    pub fn scanning_tables(mut self, scans: bool) -> Client {
+        self.scans = scans;
         self
     }
 
@@ -398,16 +411,20 @@ impl Client {
         } else {
             sets * layout.inputs()
         };
-        let encryptor = self.encryptor(uses);
-        if self.whole_run && self.stock.is_none() {
-            encryptor.prepare(uses, rng);
-        }
-
         let per_group = layout.inputs_per_group();
         let at_once = (AT_ONCE / per_group).max(1);
         // Groups are counted through, over all paths.
         let all = sets * layout.groups();
         let mut rows = Vec::with_capacity(all * per_group * Ciphertexts::width(key));
+        let needed = all * per_group;
+        let prepared = self.prepared(needed, uses.max(needed))?;
+        // Tables for what has to be made; none if nothing has.
+        let missing = uses.max(needed) - prepared.len();
+        let encryptor = (prepared.len() < needed).then(|| self.encryptor(missing));
+        if let (Some(encryptor), true) = (&encryptor, self.whole_run) {
+            encryptor.prepare(missing, rng);
+        }
+        let mut prepared = prepared.split(at_once * per_group).into_iter();
         let mut first = 0;
         while first < all {
             let groups = first..(first + at_once).min(all);
@@ -418,8 +435,12 @@ impl Client {
                     layout.pack_group(group, &values[set * images..][..images])
                 })
                 .collect();
-            let encrypted = encryptor.encrypt(&plaintexts, self.stock.as_deref(), rng)?;
-            rows.extend_from_slice(&encrypted.to_bytes());
+            let mut randomisers = prepared.next().unwrap_or_else(|| Randomisers::empty(key));
+            if let (Some(encryptor), 1..) = (&encryptor, plaintexts.len() - randomisers.len()) {
+                let missing = plaintexts.len() - randomisers.len();
+                randomisers.append(encryptor.randomisers(missing, rng));
+            }
+            rows.extend_from_slice(&randomisers.encrypt(&plaintexts).to_bytes());
             first = groups.end;
             progress(first * per_group, all * per_group);
         }
@@ -440,6 +461,23 @@ impl Client {
         })
     }
 
+    /// Randomisers for `needed` ciphertexts, or as many as the stock has; `ahead`
+    /// of them, these included, are wanted before this client is done. They are
+    /// taken all at once, for each time costs a wait for the disk.
+    fn prepared(&self, needed: usize, ahead: usize) -> Result<Randomisers, ProtocolError> {
+        let key = self.public_key();
+        let Some(stock) = &self.stock else {
+            return Ok(Randomisers::empty(key));
+        };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = held.get_or_insert_with(|| Randomisers::empty(key));
+        if held.len() < needed {
+            let more = stock.take(key, ahead - held.len());
+            held.append(more.map_err(|error| ProtocolError::Stock(error.to_string()))?);
+        }
+        Ok(held.take(needed))
+    }
+
     /// The encryptor, its tables made for at least a quarter of `uses`.
     fn encryptor(&self, uses: usize) -> Arc<Encryptor> {
         let lock = || {
@@ -451,7 +489,7 @@ impl Client {
             return Arc::clone(kept);
         }
         // No lock is held where other threads are waited for.
-        let encryptor = Arc::new(Encryptor::new(&self.keys, uses));
+        let encryptor = Arc::new(Encryptor::new(&self.keys, uses, self.scans));
         *lock() = Some(Arc::clone(&encryptor));
         encryptor
     }

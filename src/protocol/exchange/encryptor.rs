@@ -2,7 +2,8 @@
 //!
 //! In this order:
 //!
-//! 1. a [`Stock`] that the client was given, such as a store on disk;
+//! 1. a [`Stock`](crate::paillier::Stock) that the client was given, such as a
+//!    store on disk; an encryptor is made only for what it has not;
 //! 2. what is made in the background ([`Ahead`]), where a whole classification
 //!    lies ahead: randomisers for all of its queries are drawn with the first,
 //!    and made while the server works;
@@ -13,13 +14,12 @@ use std::sync::Arc;
 use rand::CryptoRng;
 
 use crate::paillier::{
-    Ahead, Ciphertexts, Encrypt, OwnerEncryptor, Plaintext, PublicEncryptor, PublicKey, Randomise,
-    Randomisers, Seeds, Stock,
+    Ahead, OwnerEncryptor, PublicEncryptor, PublicKey, Randomise, Randomisers, Seeds,
 };
 
-use super::{ClientKeys, ProtocolError};
+use super::ClientKeys;
 
-/// Encrypts with whichever key the client has.
+/// Makes randomisers with whichever key the client has.
 enum By {
     Public(PublicEncryptor),
     Owner(Box<OwnerEncryptor>),
@@ -48,8 +48,6 @@ impl Randomise for By {
     }
 }
 
-impl Encrypt for By {}
-
 /// An encryptor, and what it makes in the background.
 pub(super) struct Encryptor {
     /// For how many encryptions the tables were made.
@@ -58,10 +56,14 @@ pub(super) struct Encryptor {
 }
 
 impl Encryptor {
-    pub(super) fn new(keys: &ClientKeys, uses: usize) -> Encryptor {
+    /// For about `uses` encryptions; tables are read whole for every look-up if
+    /// it `scans`.
+    pub(super) fn new(keys: &ClientKeys, uses: usize, scans: bool) -> Encryptor {
         let by = match keys {
-            ClientKeys::Public(key) => By::Public(PublicEncryptor::new(key, uses)),
-            ClientKeys::Owner(key) => By::Owner(Box::new(OwnerEncryptor::new(key, uses))),
+            ClientKeys::Public(key) => By::Public(PublicEncryptor::new(key, uses).scanning(scans)),
+            ClientKeys::Owner(key) => {
+                By::Owner(OwnerEncryptor::new(key, uses).scanning(scans).into())
+            }
         };
         Encryptor {
             uses,
@@ -75,22 +77,8 @@ impl Encryptor {
         self.ahead.prepare(count, rng);
     }
 
-    /// Encrypts, with randomisers from `stock` as far as they go.
-    pub(super) fn encrypt(
-        &self,
-        plaintexts: &[Plaintext],
-        stock: Option<&dyn Stock>,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Ciphertexts, ProtocolError> {
-        let by = self.ahead.maker();
-        let mut randomisers = match stock {
-            Some(stock) => stock
-                .take(by.public(), plaintexts.len())
-                .map_err(|error| ProtocolError::Stock(error.to_string()))?,
-            None => Randomisers::empty(by.public()),
-        };
-        let missing = plaintexts.len() - randomisers.len();
-        randomisers.append(self.ahead.randomisers(missing, rng));
-        Ok(by.encrypt_with(plaintexts, randomisers))
+    /// Randomisers, from the background as far as they are there.
+    pub(super) fn randomisers(&self, count: usize, rng: &mut impl CryptoRng) -> Randomisers {
+        self.ahead.randomisers(count, rng)
     }
 }

@@ -26,6 +26,7 @@ pub struct Responder {
     profile: Profile,
     network: [u8; 32],
     whole_run: bool,
+    scans: bool,
     kept: Mutex<Option<Arc<Kept>>>,
 }
 
@@ -70,6 +71,7 @@ impl Responder {
             network: profile.fingerprint(),
             profile,
             whole_run: false,
+            scans: false,
             kept: Mutex::new(None),
         }
     }
@@ -78,6 +80,13 @@ impl Responder {
     /// once, for all layers, rather than for one.
     pub(in crate::protocol) fn for_whole_run(mut self) -> Responder {
         self.whole_run = true;
+        self
+    }
+
+    /// Has tables read whole for every look-up if `scans`, so that what is looked
+    /// up does not show in the cache: slower.
+    pub(in crate::protocol) fn scanning_tables(mut self, scans: bool) -> Responder {
+        self.scans = scans;
         self
     }
 
@@ -155,7 +164,10 @@ impl Responder {
         let (admitted, counts) = rayon::join(admit, || {
             evaluate(&query, &layout, layer, progress, |part| results.push(part))
         });
-        let kept = self.keep(Kept::new(uses, admitted.map_err(refused)?), rng);
+        let kept = self.keep(
+            Kept::new(uses, admitted.map_err(refused)?.scanning(self.scans)),
+            rng,
+        );
         let counts = counts?;
         let mut outgoing = Outgoing::new(&kept, &query, &layout, rng);
         results.iter().for_each(|part| outgoing.add(part));
@@ -210,7 +222,10 @@ impl Responder {
             return Arc::clone(kept);
         }
         // No lock is held where other threads are waited for.
-        self.keep(Kept::new(uses, Rerandomiser::new(key, uses, rng)), rng)
+        self.keep(
+            Kept::new(uses, Rerandomiser::new(key, uses, rng).scanning(self.scans)),
+            rng,
+        )
     }
 
     /// Keeps a re-randomiser for queries to come, and has it work for them.

@@ -1,6 +1,7 @@
 //! The folder, and who gets which of its randomisers.
 
 use std::{
+    error::Error,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use crate::{
         container::{hex, unhex},
     },
     mpc::ledger::{FolderLock, Ledger, Subject},
-    paillier::{Ciphertexts, Encrypt, PublicKey, Randomisers},
+    paillier::{Ciphertexts, PublicKey, Randomise, Randomisers, Stock},
 };
 
 use super::{
@@ -166,7 +167,7 @@ impl Store {
     /// # Errors
     ///
     /// A store that holds randomisers of another key; a full disk.
-    pub fn fill<E: Encrypt>(
+    pub fn fill<E: Randomise>(
         &self,
         by: &E,
         count: usize,
@@ -366,6 +367,16 @@ impl Store {
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect::<Result<_, std::io::Error>>()
             .map_err(io_error(&self.folder))
+    }
+}
+
+impl Stock for Store {
+    fn take(
+        &self,
+        key: &PublicKey,
+        most: usize,
+    ) -> Result<Randomisers, Box<dyn Error + Send + Sync>> {
+        Ok(Store::take(self, key, most)?)
     }
 }
 

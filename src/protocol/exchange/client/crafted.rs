@@ -39,9 +39,12 @@ impl Client {
         let mut rows = Vec::new();
         for _ in 0..sets {
             for chunk in plaintexts.chunks(AT_ONCE) {
-                let encrypted = encryptor.encrypt(chunk, None, rng);
-                let encrypted = encrypted.expect("fresh randomisers do not fail");
-                rows.extend_from_slice(&encrypted.to_bytes());
+                rows.extend_from_slice(
+                    &encryptor
+                        .randomisers(chunk.len(), rng)
+                        .encrypt(chunk)
+                        .to_bytes(),
+                );
             }
         }
         Query {
