@@ -35,9 +35,8 @@ pub(crate) struct AheadOption {
 /// How tables of powers are looked up.
 #[derive(clap::Args, Debug, Clone, Copy)]
 pub(crate) struct TableOption {
-    /// Read tables whole for every look-up, so that a program on the same processor cannot tell from
-    /// the cache what randomness a ciphertext has. Making randomisers takes two to three times as
-    /// long.
+    /// Read tables of powers whole for every look-up, so that a program on the same processor cannot
+    /// tell from the cache what randomness a ciphertext has: slower.
     #[arg(long)]
     pub(crate) scan_tables: bool,
 }

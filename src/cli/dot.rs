@@ -107,7 +107,7 @@ struct Prepare {
     #[command(flatten)]
     numbers: NumberOptions,
 
-    /// Where to write the terms, the request or the answer.
+    /// Where to write the terms, the request or the answer; - is standard output.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -186,7 +186,7 @@ struct Open {
     side: ClientSide,
 
     /// Write the products into this file, .csv (exact) or .npy (8-byte floats, rounded), instead
-    /// of printing them.
+    /// of printing them; - prints them.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -240,7 +240,10 @@ fn make_terms(args: &Prepare, data: &Path, console: &Console) -> CliResult {
     /// Bits that are enough for most numbers.
     const USUAL: u32 = 24;
     let out = out(args, "terms")?;
-    check_target(out, Overwrite::Never).about_file(out)?;
+    let to_stdout = out == Path::new("-");
+    if !to_stdout {
+        check_target(out, Overwrite::Never).about_file(out)?;
+    }
     let numbers = numbers::read(data, None)?;
     let length = numbers[0].len();
     let bits = match args.numbers.bits {
@@ -264,6 +267,9 @@ fn make_terms(args: &Prepare, data: &Path, console: &Console) -> CliResult {
         &mut random::system()?,
     )
     .explain()?;
+    if to_stdout {
+        return console.print(terms.to_json().trim_end());
+    }
     write_atomic(
         out,
         terms.to_json().as_bytes(),
@@ -458,7 +464,8 @@ fn answer(args: &AnswerArgs, console: &Console) -> CliResult {
 }
 
 fn open(args: &Open, console: &Console) -> CliResult {
-    if let Some(out) = &args.out {
+    let out = args.out.as_ref().filter(|out| *out != Path::new("-"));
+    if let Some(out) = out {
         check_target(out, Overwrite::Never).about_file(out)?;
     }
     let (terms, client) = args.side.open(console)?;
@@ -471,7 +478,7 @@ fn open(args: &Open, console: &Console) -> CliResult {
         .map(|row| row.iter().map(|&p| exact_text(p, scales)).collect())
         .collect();
     let lines: Vec<String> = exact.iter().map(|row| row.join(",")).collect();
-    let Some(out) = &args.out else {
+    let Some(out) = out else {
         let value = json!({
             "products": exact,
             "integers": products,

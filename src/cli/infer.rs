@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::{
-    file::folder::AnyNetwork,
+    file::{container::hex, folder::AnyNetwork},
     network::Profile,
     protocol::{
         Protocol, bayhenn,
@@ -19,7 +19,7 @@ use crate::{
 use super::{
     ahead::TableOption,
     console::Console,
-    error::{CliResult, Explain},
+    error::{CliResult, Explain, bail, file_name},
     keys, masked,
     messages::{self, Output},
     network,
@@ -81,7 +81,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(folder) = args.session {
         let server = server(&args.network, args.tables, console)?;
-        return answer_session(&server, &Session::at(&folder), args.follow, console);
+        let session = Session::at(&folder);
+        return answer_session(&server, &args.network, &session, args.follow, console);
     }
     // clap demands both where there is no session.
     let path = args.query.unwrap_or_else(|| PathBuf::from("-"));
@@ -98,6 +99,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     keys::warn_if_insecure(query.key(), &path, console);
     let server = server(&args.network, args.tables, console)?;
 
+    expect_network(&query, &server, &args.network, &path)?;
     let reply = answer(&server, &query, &path, console)?;
     let written = output.write(&reply.to_bytes(), console)?;
     let facts = report(&server, &reply, &written, console);
@@ -169,6 +171,22 @@ fn server(network: &ModelOption, tables: TableOption, console: &Console) -> CliR
     })
 }
 
+/// Tells someone who named no network that the query wants one named.
+fn expect_network(query: &Query, server: &Server, network: &ModelOption, path: &Path) -> CliResult {
+    let (wanted, profile) = (&query.header().network, server.profile());
+    // Of a network that was named, the protocol says what does not fit.
+    if network.network.is_none() && *wanted != profile.fingerprint() {
+        bail!(
+            "{}: the query is for network {}, not for the built-in {}; name its folder with \
+             --network",
+            file_name(path),
+            &hex(wanted)[..16],
+            profile.name
+        );
+    }
+    Ok(())
+}
+
 fn answer(server: &Server, query: &Query, path: &Path, console: &Console) -> CliResult<Reply> {
     let bar = console.progress("evaluating");
     let mut rng = random::system()?;
@@ -180,6 +198,7 @@ fn answer(server: &Server, query: &Query, path: &Path, console: &Console) -> Cli
 /// Answers the latest query, or all that come.
 fn answer_session(
     server: &Server,
+    network: &ModelOption,
     session: &Session,
     follow: FollowOptions,
     console: &Console,
@@ -197,6 +216,7 @@ fn answer_session(
         if written.is_empty() {
             keys::warn_if_insecure(query.key(), &path, console);
         }
+        expect_network(&query, server, network, &path)?;
         let reply = answer(server, &query, &path, console)?;
         let file = session.put_reply(number, &reply.to_bytes()).explain()?;
         written.push(report(server, &reply, &file, console));

@@ -18,7 +18,7 @@ Examples:
       writes alice.pub.json, which may go to anyone, and alice.key.json, which never may
 
   pdnn keygen --out alice --scheme subgroup
-      a key that encrypts and decrypts several times as fast, on a further assumption
+      a key that encrypts about twice and decrypts about four times as fast, on a further assumption
 
 Files that exist are never overwritten. Use a key for one server.
 

@@ -135,6 +135,9 @@ fn files_go_back_and_forth() {
         (&"bayhenn".into(), &2.into())
     );
     for stage in 1..=3 {
+        // Without a network, what to do is said.
+        let error = place.fails(&["infer", "query.pdnn", "-o", "reply.pdnn"]);
+        assert!(error.contains("name its folder with --network"), "{error}");
         place.ok(&[&["infer", "query.pdnn", "-o", "reply.pdnn"][..], &NET].concat());
         let mut decrypt = vec!["decrypt", "--key", "alice.key.json", "reply.pdnn"];
         // In place: the query is checked before the next one replaces it.

@@ -57,6 +57,12 @@ fn two_parties_compute_products_through_files() {
     place.ok(&words(&format!("{OPEN} -o products.csv")));
     let text = fs::read_to_string(place.path("products.csv")).expect("written");
     assert_eq!(text, "-6.25,1.0005\n14.5,0.26\n0,0\n");
+    // A dash is standard output, not a file.
+    assert_eq!(place.ok(&words(&format!("{OPEN} -o -"))), text);
+    let terms = place.ok(&words("dot prepare --data w.csv -o -"));
+    let terms: serde_json::Value = serde_json::from_str(&terms).expect("JSON");
+    assert_eq!(terms["length"], 3);
+    assert!(!place.path("-").exists());
     place.ok(&words(&format!("{OPEN} -o products.npy")));
     let npy = pdnn::dataset::read_npy(&fs::read(place.path("products.npy")).expect("written"));
     assert_eq!(npy.map(|npy| (npy.rows, npy.columns)).ok(), Some((3, 2)));
