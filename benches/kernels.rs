@@ -8,19 +8,16 @@
 //! core, as the others are.
 
 mod peers;
+mod timing;
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
 
-use criterion::{
-    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{Criterion, criterion_group, criterion_main};
 use num_bigint::BigUint;
 use pdnn::bignum::{Comb, Elements, KernelKind, Program, Ring, Stage};
 use peers::{Library, dot_product, with_libraries};
 use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
+use timing::{Group, per_item};
 
 /// Elements in a batch.
 const BATCH: usize = 8;
@@ -47,8 +44,6 @@ fn number(limbs: &[u64]) -> BigUint {
     BigUint::from_bytes_le(&bytes)
 }
 
-type Group<'a> = BenchmarkGroup<'a, WallTime>;
-
 fn group<'a>(c: &'a mut Criterion, name: &str, bits: usize) -> Group<'a> {
     let mut group = c.benchmark_group(format!("{name}/{bits} bits"));
     group
@@ -56,19 +51,6 @@ fn group<'a>(c: &'a mut Criterion, name: &str, bits: usize) -> Group<'a> {
         .measurement_time(Duration::from_millis(1500))
         .sample_size(30);
     group
-}
-
-/// The time of one of the `items` that a call makes.
-fn per_item<T>(g: &mut Group, name: &str, items: usize, mut call: impl FnMut() -> T) {
-    g.bench_function(name, |bench| {
-        bench.iter_custom(|times| {
-            let start = Instant::now();
-            for _ in 0..times {
-                black_box(call());
-            }
-            start.elapsed().div_f64(items as f64)
-        });
-    });
 }
 
 struct Setting {

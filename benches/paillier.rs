@@ -8,15 +8,11 @@
 //! `RAYON_NUM_THREADS=1` holds `pdnn` to one core, as the others are.
 
 mod peers;
+mod timing;
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
 
-use criterion::{
-    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{Criterion, criterion_group, criterion_main};
 use num_bigint::{BigInt, BigUint};
 use pdnn::{
     bignum::{Program, Stage},
@@ -27,11 +23,10 @@ use pdnn::{
 };
 use peers::{Library, Textbook, with_libraries};
 use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
+use timing::{Group, per_item};
 
 /// Ciphertexts of a batch: whole eights for every core of a small machine.
 const BATCH: usize = 64;
-
-type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 fn group<'a>(c: &'a mut Criterion, name: String) -> Group<'a> {
     let mut group = c.benchmark_group(name);
@@ -43,16 +38,8 @@ fn group<'a>(c: &'a mut Criterion, name: String) -> Group<'a> {
 }
 
 /// The time of one of the ciphertexts of a batch.
-fn per_ciphertext<T>(g: &mut Group, name: &str, mut call: impl FnMut() -> T) {
-    g.bench_function(name, |bench| {
-        bench.iter_custom(|times| {
-            let start = Instant::now();
-            for _ in 0..times {
-                black_box(call());
-            }
-            start.elapsed().div_f64(BATCH as f64)
-        });
-    });
+fn per_ciphertext<T>(g: &mut Group, name: &str, call: impl FnMut() -> T) {
+    per_item(g, name, BATCH, call);
 }
 
 fn operations(c: &mut Criterion) {
