@@ -76,6 +76,8 @@ def ciphertexts(costs):
         suffix = " in a subgroup" if scheme == "subgroup" else ""
         at = lambda name: found.get(f"one ciphertext of 64/{bits} bits{suffix}/{name}")
         names = ["encrypt, public key", "encrypt, owner", "re-randomise, combs", "decrypt"]
+        scanned = [f"{name}, --scan-tables" for name in names[:3]]
+        names += [*scanned, "encrypt, randomisers made ahead"]
         names += [f"{verb}, {peer}" for peer in ("GMP", "num-bigint", "crypto-bigint") for verb in ("encrypt", "decrypt")]
         for name in names:
             ns = at(name)
