@@ -16,10 +16,9 @@
 //! * *Of one key*, and of one way to draw: randomisers of a subgroup key are not
 //!   those of another key with the same n.
 //!
-//! A store is a folder. Randomisers come in batches of at most
-//! [`BATCH`](store::BATCH), each two files: `ID.randomisers` and the ledger
-//! `ID.used`. A batch enters ledger first; without its ledger it counts as used
-//! up.
+//! A store is a folder. Randomisers come in batches of at most 4,096, each two
+//! files: `ID.randomisers` and the ledger `ID.used`. A batch enters ledger
+//! first; without its ledger it counts as used up.
 //!
 //! What was given out is overwritten with zeros, and a batch that is used up is
 //! deleted, so that a store that is found later does not open old ciphertexts.
