@@ -5,12 +5,14 @@
 //! further protocol is one more file with an `impl` and one more arm in
 //! [`both_sides`].
 
+mod chunks;
 mod exchange;
 mod masked;
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{
     file::folder::AnyNetwork,
@@ -20,6 +22,7 @@ use crate::{
     report::{RunCost, count, duration},
 };
 
+pub(crate) use chunks::{Chunks, overlap_line};
 pub(crate) use exchange::forward_paths;
 
 use super::{
@@ -29,8 +32,17 @@ use super::{
     random,
 };
 
+/// What images were classified as.
+pub(crate) struct Classified {
+    /// The integer logits: for several samples those of all images with the
+    /// first, then with the second, and so on.
+    pub(crate) logits: Vec<Vec<i64>>,
+    /// Where the server's draws began, if it drew weights.
+    seed: Option<Zeroizing<[u8; 32]>>,
+}
+
 /// The two sides of a network, and what their exchanges have cost so far.
-pub(crate) trait BothSides {
+pub(crate) trait BothSides: Send + Sync {
     /// What the client knows of the network.
     fn profile(&self) -> &Profile;
 
@@ -38,7 +50,7 @@ pub(crate) trait BothSides {
     fn key_bits(&self) -> u32;
 
     /// What has been classified so far, and its cost.
-    fn cost(&self) -> &RunCost;
+    fn cost(&self) -> RunCost;
 
     /// Preparation and online phase apart, where a protocol has the two.
     fn phases(&self) -> Option<Phases> {
@@ -46,22 +58,30 @@ pub(crate) trait BothSides {
     }
 
     /// What the clear gives for `images`, in the order of
-    /// [`BothSides::classify`], with the weights that were drawn for the last
-    /// query; `None` where nothing is drawn.
-    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
-        let _ = images;
+    /// [`Classified::logits`], with the weights that were drawn when they were
+    /// `classified`; `None` where nothing is drawn.
+    fn drawn_in_the_clear(
+        &self,
+        images: &[Vec<i64>],
+        classified: &Classified,
+    ) -> Option<Vec<Vec<i64>>> {
+        let _ = (images, classified);
         None
     }
 
-    /// Classifies `images`; their integer logits, for several samples those of
-    /// all images with the first, then with the second, and so on. `step` is
-    /// called with the number of stages that are done, after each of them.
+    /// Whether several sets of images may be classified at the same time.
+    fn overlaps(&self) -> bool {
+        true
+    }
+
+    /// Classifies `images`. `step` is called with the number of stages that are
+    /// done, after each of them.
     fn classify(
-        &mut self,
+        &self,
         images: &[Vec<i64>],
         rng: &mut random::System,
-        step: &mut dyn FnMut(usize),
-    ) -> CliResult<Vec<Vec<i64>>>;
+        step: &(dyn Fn(usize) + Sync),
+    ) -> CliResult<Classified>;
 }
 
 /// The two sides of `network` under `terms`; the key is the client's, and it

@@ -25,7 +25,7 @@ use crate::{
 use super::{
     ahead::{Ahead, AheadOption, TableOption},
     answer::Answer,
-    both_sides::{BothSides, Phases, both_sides, forward_paths},
+    both_sides::{BothSides, Chunks, Phases, both_sides, forward_paths, overlap_line},
     console::Console,
     error::{CliError, CliResult, Explain, bail, one_line},
     floats::Floats,
@@ -167,6 +167,9 @@ struct Encrypted {
     /// Images whose encrypted and clear logits differ.
     differing: usize,
     key_generation_ms: Option<f64>,
+    /// Chunks of images under way at the same time: the times of `stages`
+    /// overlap.
+    chunks_at_once: usize,
     stages: Vec<StageCost>,
     total: StageCost,
     /// Preparation and online phase apart, where a protocol has the two.
@@ -193,7 +196,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         Some(path) => Some(Rows::new(path, bayesian)?),
         None => None,
     };
-    let mut images = Source::labelled(
+    let images = Source::labelled(
         &args.data,
         Truth {
             file: args.labels.as_deref(),
@@ -208,68 +211,68 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     if let Some(path) = &args.float {
         return floats(path, images, profile.labels, console);
     }
-    let mut sides = if args.encrypted {
+    let sides = if args.encrypted {
         Some(encrypted_sides(&args, terms, &network, console)?)
     } else {
         None
     };
-    let mut rng = random::system()?;
+    let overlaps = sides.as_ref().is_some_and(|by| by.sides.overlaps());
+    let chunks = Chunks::new(images.count(), chunk_size, overlaps);
     let mut confusion = Confusion::new(profile.labels.clone());
     let mut scores = Vec::new();
     let mut uncertainty = Uncertainty::default();
     let mut differing = 0;
-    let mut done = 0;
+    let done = images.count();
     let started = Instant::now();
-    let all = images.count();
-    let stages = profile.stages.len();
     let bar = console.progress(if args.encrypted {
         "classifying encrypted"
     } else {
         "classifying"
     });
-    while let Some(chunk) = images.next(chunk_size) {
-        let truths = &chunk.labels;
-        let (logits, clear) = match &mut sides {
-            None => (in_the_clear(&network, terms, &chunk.values, &mut rng), None),
-            Some(Encrypting { sides, .. }) => {
-                let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
-                    let part = done * stages + chunk.values.len() * stages_done;
-                    bar.units()(part, all * stages);
-                })?;
-                let clear = sides
-                    .drawn_in_the_clear(&chunk.values)
-                    .unwrap_or_else(|| in_the_clear(&network, terms, &chunk.values, &mut rng));
-                (logits, Some(clear))
+    chunks.each(
+        images,
+        profile.stages.len(),
+        &bar.units(),
+        |chunk, rng, step| {
+            let Some(Encrypting { sides, .. }) = &sides else {
+                return Ok((in_the_clear(&network, terms, &chunk.values, rng), None));
+            };
+            let classified = sides.classify(&chunk.values, rng, step)?;
+            let clear = sides
+                .drawn_in_the_clear(&chunk.values, &classified)
+                .unwrap_or_else(|| in_the_clear(&network, terms, &chunk.values, rng));
+            Ok((classified.logits, Some(clear)))
+        },
+        |chunk, (logits, clear)| {
+            let truths = &chunk.labels;
+            let answers = Answer::all(&profile, &chunk.names, &logits);
+            for (index, answer) in answers.iter().enumerate() {
+                let truth = truths[index];
+                confusion.record(truth, answer.class);
+                if let Some(score) = answer.score() {
+                    scores.push((score, truth == 1));
+                }
+                let differs = clear
+                    .as_ref()
+                    .is_some_and(|clear| differ(&logits, clear, index, chunk.values.len()));
+                differing += usize::from(differs);
+                if let Some(entropy) = answer.entropy() {
+                    uncertainty.add(Judged {
+                        right: truth == answer.class,
+                        confidence: answer.probability(),
+                        entropy,
+                    });
+                }
+                if let Some(rows) = &mut rows {
+                    rows.add(answer, &profile.labels[truth], differs)?;
+                }
             }
-        };
-        let answers = Answer::all(&profile, &chunk.names, &logits);
-        for (index, answer) in answers.iter().enumerate() {
-            let truth = truths[index];
-            confusion.record(truth, answer.class);
-            if let Some(score) = answer.score() {
-                scores.push((score, truth == 1));
-            }
-            let differs = clear
-                .as_ref()
-                .is_some_and(|clear| differ(&logits, clear, index, chunk.values.len()));
-            differing += usize::from(differs);
-            if let Some(entropy) = answer.entropy() {
-                uncertainty.add(Judged {
-                    right: truth == answer.class,
-                    confidence: answer.probability(),
-                    entropy,
-                });
-            }
-            if let Some(rows) = &mut rows {
-                rows.add(answer, &profile.labels[truth], differs)?;
-            }
-        }
-        done += chunk.values.len();
-        bar.units()(done * stages, all * stages);
-    }
+            Ok(())
+        },
+    )?;
     drop(bar);
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-    let cost = sides.as_ref().map(|by| by.sides.cost().clone());
+    let cost = sides.as_ref().map(|by| by.sides.cost());
     let phases = sides.as_ref().and_then(|by| by.sides.phases());
     let randomisers = match &sides {
         Some(by) => {
@@ -300,6 +303,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
                 key_bits: sides.key_bits(),
                 differing,
                 key_generation_ms,
+                chunks_at_once: chunks.at_once,
                 stages: sides.cost().stages.clone(),
                 total: sides.cost().total(),
                 phases: phases.map(|phases| phases.json(done)),
@@ -435,6 +439,7 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
         let samples = evaluation.bayesian.as_ref().map_or(1, |b| b.samples);
         text += &drawn_line(samples, cost);
         text += &key_line(encrypted.key_bits, encrypted.key_generation_ms);
+        text += &overlap_line(encrypted.chunks_at_once);
     }
     text += &format!(
         "{} images in {}, {} an hour\n",

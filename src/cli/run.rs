@@ -12,14 +12,13 @@ use crate::{
 use super::{
     ahead::{AheadOption, TableOption},
     answer::{self, Answer},
-    both_sides::both_sides,
+    both_sides::{Chunks, both_sides, overlap_line},
     console::Console,
     error::{CliResult, one_line},
     images::Source,
     keys::{self, KeySize},
     network,
     options::{ImageOptions, Layout, ModelOption, ProtocolOption},
-    random,
 };
 
 const EXAMPLES: &str = "\
@@ -106,28 +105,32 @@ impl KeyOptions {
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let network = network::network(args.network.network.as_deref(), console)?;
     let terms = args.protocol.or_default(network.profile())?;
-    let mut images = Source::open(&args.images, network.profile(), console)?;
+    let images = Source::open(&args.images, network.profile(), console)?;
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 
     let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
-    let mut sides = both_sides(terms, network, key, args.layout.into(), &ahead)?;
-    let mut rng = random::system()?;
+    let sides = both_sides(terms, network, key, args.layout.into(), &ahead)?;
+    let chunks = Chunks::new(images.count(), CHUNK / terms.samples, sides.overlaps());
 
     let started = Instant::now();
     let stages = sides.profile().stages.len();
     let bar = console.progress("classifying");
-    let all = images.count();
-    let mut done = 0;
     let mut answers: Vec<Answer> = Vec::new();
-    while let Some(chunk) = images.next(CHUNK / terms.samples) {
-        let logits = sides.classify(&chunk.values, &mut rng, &mut |stages_done| {
-            let part = done * stages + chunk.values.len() * stages_done;
-            bar.units()(part, all * stages);
-        })?;
-        done += chunk.values.len();
-        answers.extend(Answer::all(sides.profile(), &chunk.names, &logits));
-    }
+    chunks.each(
+        images,
+        stages,
+        &bar.units(),
+        |chunk, rng, step| sides.classify(&chunk.values, rng, step),
+        |chunk, classified| {
+            answers.extend(Answer::all(
+                sides.profile(),
+                &chunk.names,
+                &classified.logits,
+            ));
+            Ok(())
+        },
+    )?;
     drop(bar);
     let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
 
@@ -140,6 +143,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         "key_bits": bits,
         "key_generation_ms": made_in_ms,
         "elapsed_ms": elapsed_ms,
+        "chunks_at_once": chunks.at_once,
         "stages": cost.stages,
         "total": cost.total(),
     });
@@ -153,8 +157,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     console.result(&value, || {
         let mut text = cost.table().text();
         text += "\n";
-        text += &drawn_line(terms.samples, cost);
+        text += &drawn_line(terms.samples, &cost);
         text += &key_line(bits, made_in_ms);
+        text += &overlap_line(chunks.at_once);
         text += &format!("classified in {}", duration(elapsed_ms));
         if answers.len() > 1 {
             text += &format!(", {} an image", duration(elapsed_ms / answers.len() as f64));

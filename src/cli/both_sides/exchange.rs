@@ -1,5 +1,7 @@
 //! Both sides of 2P-DNN and BAYHENN, which differ at the server only.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rand::{RngExt, SeedableRng, rngs::ChaCha20Rng};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -20,7 +22,7 @@ use super::{
         ahead::Ahead,
         error::{CliResult, Explain},
     },
-    BothSides, Clock, random,
+    BothSides, Classified, Clock, random,
 };
 
 /// A client, a server, and what their exchanges have cost so far.
@@ -28,7 +30,7 @@ pub(super) struct Sides<S> {
     client: Client,
     server: S,
     layout: LayoutChoice,
-    cost: RunCost,
+    cost: Mutex<RunCost>,
 }
 
 impl<S> Sides<S> {
@@ -37,8 +39,12 @@ impl<S> Sides<S> {
             client: ahead.equip(client.for_whole_run()),
             server,
             layout,
-            cost: RunCost::default(),
+            cost: Mutex::default(),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RunCost> {
+        self.cost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,27 +76,37 @@ impl Sides<Drawing> {
         let client = bayhenn::client(network.profile().clone(), keys, samples)?;
         let server = bayhenn::Server::new(network.clone()).for_whole_run();
         let server = server.scanning_tables(ahead.scan_tables);
-        let seed = Zeroizing::new([0; 32]);
         let drawing = Drawing {
             server,
             network,
             samples,
-            draws: ChaCha20Rng::from_seed(*seed),
-            seed,
         };
         Ok(Sides::of(client, drawing, layout, ahead))
     }
 }
 
 /// What a server does with the bytes of a query.
-pub(super) trait Serve {
-    /// Reads the query, answers it, and says what that took.
-    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError>;
+pub(super) trait Serve: Send + Sync {
+    /// Reads the query, answers it with what was kept of the classification's
+    /// earlier ones, and says what that took.
+    fn serve(
+        &self,
+        query: &[u8],
+        kept: &mut Option<Draws>,
+        rng: &mut random::System,
+    ) -> Result<Served, ProtocolError>;
 
     /// As [`BothSides::drawn_in_the_clear`].
-    fn drawn_in_the_clear(&self, _images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
+    fn drawn_in_the_clear(&self, _: &[Vec<i64>], _: &Classified) -> Option<Vec<Vec<i64>>> {
         None
     }
+}
+
+/// Where the weights of one classification come from.
+pub(super) struct Draws {
+    /// Where `from` began.
+    seed: Zeroizing<[u8; 32]>,
+    from: ChaCha20Rng,
 }
 
 /// A reply and its cost.
@@ -101,8 +117,13 @@ pub(super) struct Served {
 }
 
 impl Serve for two_party_dnn::Server {
-    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError> {
-        let answer = self.answer(&self.read(query)?, rng)?;
+    fn serve(
+        &self,
+        query: &[u8],
+        _: &mut Option<Draws>,
+        rng: &mut random::System,
+    ) -> Result<Served, ProtocolError> {
+        let answer = self.respond(query, rng)?;
         Ok(Served {
             reply: answer.reply,
             counts: answer.counts,
@@ -111,25 +132,28 @@ impl Serve for two_party_dnn::Server {
     }
 }
 
-/// A server of BAYHENN that can draw again what it drew for the last query, for
-/// the comparison with the clear.
+/// A server of BAYHENN that can draw again what it drew for a query, for the
+/// comparison with the clear.
 pub(super) struct Drawing {
     server: bayhenn::Server,
     network: BayesianNetwork,
     samples: usize,
-    /// Where `draws` began.
-    seed: Zeroizing<[u8; 32]>,
-    draws: ChaCha20Rng,
 }
 
 impl Serve for Drawing {
-    fn serve(&mut self, query: &[u8], rng: &mut random::System) -> Result<Served, ProtocolError> {
+    fn serve(
+        &self,
+        query: &[u8],
+        kept: &mut Option<Draws>,
+        rng: &mut random::System,
+    ) -> Result<Served, ProtocolError> {
         let query = self.server.read(query)?;
-        if query.header().stage == 0 {
-            self.seed = Zeroizing::new(rng.random());
-            self.draws = ChaCha20Rng::from_seed(*self.seed);
-        }
-        let answer = self.server.answer(&query, &mut self.draws, rng)?;
+        let draws = kept.get_or_insert_with(|| {
+            let seed = Zeroizing::new(rng.random());
+            let from = ChaCha20Rng::from_seed(*seed);
+            Draws { seed, from }
+        });
+        let answer = self.server.answer(&query, &mut draws.from, rng)?;
         Ok(Served {
             reply: answer.reply,
             counts: answer.counts,
@@ -137,8 +161,12 @@ impl Serve for Drawing {
         })
     }
 
-    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
-        let mut draws = ChaCha20Rng::from_seed(*self.seed);
+    fn drawn_in_the_clear(
+        &self,
+        images: &[Vec<i64>],
+        classified: &Classified,
+    ) -> Option<Vec<Vec<i64>>> {
+        let mut draws = ChaCha20Rng::from_seed(**classified.seed.as_ref()?);
         let paths = bayhenn::draw_paths(&self.network, self.samples, &mut draws);
         Some(forward_paths(&self.network, &paths, images))
     }
@@ -166,20 +194,25 @@ impl<S: Serve> BothSides for Sides<S> {
         self.client.public_key().bits()
     }
 
-    fn cost(&self) -> &RunCost {
-        &self.cost
+    fn cost(&self) -> RunCost {
+        self.lock().clone()
     }
 
-    fn drawn_in_the_clear(&self, images: &[Vec<i64>]) -> Option<Vec<Vec<i64>>> {
-        self.server.drawn_in_the_clear(images)
+    fn drawn_in_the_clear(
+        &self,
+        images: &[Vec<i64>],
+        classified: &Classified,
+    ) -> Option<Vec<Vec<i64>>> {
+        self.server.drawn_in_the_clear(images, classified)
     }
 
     fn classify(
-        &mut self,
+        &self,
         images: &[Vec<i64>],
         rng: &mut random::System,
-        step: &mut dyn FnMut(usize),
-    ) -> CliResult<Vec<Vec<i64>>> {
+        step: &(dyn Fn(usize) + Sync),
+    ) -> CliResult<Classified> {
+        let mut kept = None;
         let mut clock = Clock::start();
         let mut query = self.client.query(images, self.layout, rng).explain()?;
         loop {
@@ -196,7 +229,7 @@ impl<S: Serve> BothSides for Sides<S> {
             cost.encrypt_ms = clock.lap();
 
             // The server has the message's bytes and its model, nothing else.
-            let served = self.server.serve(&up, rng).explain()?;
+            let served = self.server.serve(&up, &mut kept, rng).explain()?;
             drop(up);
             let down = served.reply.to_bytes();
             cost.ciphertexts_down = served.reply.ciphertexts() as u64;
@@ -213,12 +246,15 @@ impl<S: Serve> BothSides for Sides<S> {
             let opened = self.client.open(&reply).explain()?;
             drop((down, reply));
             cost.decrypt_ms = clock.lap();
-            self.cost.add(&cost);
+            self.lock().add(&cost);
             step(stage + 1);
 
             if let Some(logits) = opened.logits(&self.client) {
-                self.cost.images += images.len() as u64;
-                return Ok(logits.to_vec());
+                self.lock().images += images.len() as u64;
+                return Ok(Classified {
+                    logits: logits.to_vec(),
+                    seed: kept.map(|draws| draws.seed),
+                });
             }
             query = self.client.seal(&opened, rng).explain()?;
         }

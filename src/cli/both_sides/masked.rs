@@ -1,6 +1,8 @@
 //! Both sides of the masked protocol: for each set of images, the preparation
 //! and then the online phase, with stores in a temporary folder.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::{
     network::{Network, Profile},
     paillier::SecretKey,
@@ -15,7 +17,7 @@ use super::{
         error::{CliResult, Explain},
         scratch::Scratch,
     },
-    BothSides, Clock, Phases, random,
+    BothSides, Classified, Clock, Phases, random,
 };
 
 /// The row of the preparation in tables.
@@ -29,9 +31,15 @@ pub(super) struct Sides {
     key_bits: u32,
     /// Predictions of the largest preparation.
     batch: usize,
+    spent: Mutex<Spent>,
+    _stores: Scratch,
+}
+
+/// What all exchanges have cost so far.
+#[derive(Clone, Default)]
+struct Spent {
     cost: RunCost,
     phases: Phases,
-    _stores: Scratch,
 }
 
 impl Sides {
@@ -50,18 +58,21 @@ impl Sides {
             preparation,
             server,
             key_bits,
-            cost: RunCost::default(),
-            phases: Phases::default(),
+            spent: Mutex::default(),
             _stores: stores,
         })
     }
 
+    fn lock(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Masks for `count` predictions, in both stores.
     fn prepare(
-        &mut self,
+        &self,
         count: usize,
         rng: &mut random::System,
-        step: &mut dyn FnMut(usize),
+        step: &(dyn Fn(usize) + Sync),
     ) -> CliResult {
         let stages = self.client.profile().stages.len();
         let mut clock = Clock::start();
@@ -93,8 +104,9 @@ impl Sides {
         let answer = Answer::from_bytes(&down).explain()?;
         self.preparation.finish(&answer, SILENT).explain()?;
         cost.decrypt_ms = clock.lap();
-        self.phases.preparation_ms += cost.total_ms();
-        self.cost.add(&cost);
+        let mut spent = self.lock();
+        spent.phases.preparation_ms += cost.total_ms();
+        spent.cost.add(&cost);
         Ok(())
     }
 }
@@ -108,20 +120,25 @@ impl BothSides for Sides {
         self.key_bits
     }
 
-    fn cost(&self) -> &RunCost {
-        &self.cost
+    fn cost(&self) -> RunCost {
+        self.lock().cost.clone()
     }
 
     fn phases(&self) -> Option<Phases> {
-        Some(self.phases)
+        Some(self.lock().phases)
+    }
+
+    /// The stores are taken from in turn.
+    fn overlaps(&self) -> bool {
+        false
     }
 
     fn classify(
-        &mut self,
+        &self,
         images: &[Vec<i64>],
         rng: &mut random::System,
-        step: &mut dyn FnMut(usize),
-    ) -> CliResult<Vec<Vec<i64>>> {
+        step: &(dyn Fn(usize) + Sync),
+    ) -> CliResult<Classified> {
         // A large set takes several preparations.
         for part in images.chunks(self.batch) {
             self.prepare(part.len(), rng, step)?;
@@ -149,14 +166,16 @@ impl BothSides for Sides {
             let reply = Reply::from_bytes(&down).explain()?;
             let next = self.client.receive(&reply).explain()?;
             cost.decrypt_ms = clock.lap();
-            self.phases.online_ms += cost.total_ms();
-            self.cost.add(&cost);
+            let mut spent = self.lock();
+            spent.phases.online_ms += cost.total_ms();
+            spent.cost.add(&cost);
             match next {
                 Step::Next(next) => query = next,
                 Step::Done(logits) => {
-                    self.cost.images += images.len() as u64;
+                    spent.cost.images += images.len() as u64;
+                    drop(spent);
                     step(self.client.profile().stages.len());
-                    return Ok(logits);
+                    return Ok(Classified { logits, seed: None });
                 }
             }
         }
