@@ -17,13 +17,18 @@
 //! How large the tables are worth being depends on how many powers are ahead:
 //! the constructor counts products for both.
 
+use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Elements, Ring, core::Core, kernel::Lanes, power::bits_at, ring::on};
+use super::{Elements, Ring, core::Core, kernel::Lanes, ring::on};
 
 /// Largest total of the tables, in bytes: beyond it the cache loses what a few
 /// saved products gain.
 const TABLE_BYTES: usize = 8 << 20;
+
+/// What an entry of a table costs beside its product, in products: fresh memory
+/// for it, and the cache that it takes from others.
+const ENTRY_PRODUCTS: usize = 3;
 
 /// Most teeth if tables are scanned: reading 2^5 entries costs about an eighth
 /// of a product.
@@ -95,7 +100,8 @@ impl Shape {
         let entries = (1usize << self.teeth) - self.teeth - 1;
         let chain = (self.runs - 1) * self.width * self.bases.next_multiple_of(lanes);
         let powers = uses.saturating_mul(self.products_per_power());
-        (chain + self.blocks * entries).saturating_add(powers)
+        let tables = self.blocks * entries * (1 + ENTRY_PRODUCTS);
+        (chain + tables).saturating_add(powers)
     }
 
     /// Where base `base` stands by itself: in which table, under which pattern.
@@ -343,53 +349,40 @@ fn runs<K: Lanes>(core: &Core<K>, bases: &Elements, shape: Shape) -> Zeroizing<E
 }
 
 /// Fills the tables: the powers of the bases that stand at the first columns,
-/// then each pattern from the one without its highest tooth, all tables side by
-/// side in lanes.
+/// then each pattern from the one without its highest tooth, in place, so that
+/// no copy is left behind.
 fn build<K: Lanes>(core: &Core<K>, bases: &Elements, shape: Shape) -> Elements {
     core.check(bases);
     let Shape { teeth, blocks, .. } = shape;
-    let powers = runs(core, bases, shape);
-    let mut tables = Elements::zeroed(core.stride(), blocks << teeth);
     let stride = core.stride();
-    let place = |tables: &mut Elements, j: usize, d: usize, row: &[u64]| {
-        let at = ((j << teeth) + d) * stride;
-        tables.rows[at..at + stride].copy_from_slice(row);
-    };
-    for j in 0..blocks {
-        place(&mut tables, j, 0, &core.one);
-    }
-    for t in 0..teeth {
-        // Patterns 2^t..2^(t+1): the tooth alone, or with a lower pattern.
-        let lower: Vec<(usize, usize)> = (0..blocks)
-            .flat_map(|j| (1..1usize << t).map(move |d| (j, d)))
-            .collect();
-        let products = Zeroizing::new(core.build(
-            lower.len(),
-            1,
-            || {
-                (
-                    Zeroizing::new(core.k.block()),
-                    Zeroizing::new(core.k.block()),
-                )
-            },
-            |(x, y), first, out| {
-                let count = out.len() / stride;
-                let pairs = &lower[first..first + count];
-                core.load_by(x, count, |lane| {
-                    tables.row((pairs[lane].0 << teeth) + pairs[lane].1)
-                });
-                core.load_by(y, count, |lane| powers.row(t * blocks + pairs[lane].0));
-                core.k.mul_assign(x, y);
-                core.k.scatter(x, out);
-            },
-        ));
-        for j in 0..blocks {
-            place(&mut tables, j, 1 << t, powers.row(t * blocks + j));
-        }
-        for (i, &(j, d)) in lower.iter().enumerate() {
-            place(&mut tables, j, d | 1 << t, products.row(i));
-        }
-    }
+    let powers = runs(core, bases, shape);
+    let mut tables = Elements::zeroed(stride, blocks << teeth);
+    tables
+        .rows
+        .par_chunks_mut(stride << teeth)
+        .enumerate()
+        .for_each(|(j, table)| {
+            let mut x = Zeroizing::new(core.k.block());
+            table[..stride].copy_from_slice(&core.one);
+            for t in 0..teeth {
+                // Patterns 2^t..2^(t+1): the tooth alone, then with a lower pattern.
+                let tooth = powers.row(t * blocks + j);
+                let by = Zeroizing::new(core.splat(tooth));
+                let (lower, upper) = table[..stride << (t + 1)].split_at_mut(stride << t);
+                upper[..stride].copy_from_slice(tooth);
+                let chunk = K::LANES * stride;
+                for (lower, upper) in lower[stride..]
+                    .chunks(chunk)
+                    .zip(upper[stride..].chunks_mut(chunk))
+                {
+                    core.load_by(&mut x, lower.len() / stride, |lane| {
+                        &lower[lane * stride..(lane + 1) * stride]
+                    });
+                    core.k.mul_assign(&mut x, &by);
+                    core.k.scatter(&x, upper);
+                }
+            }
+        });
     tables
 }
 

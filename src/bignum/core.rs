@@ -67,12 +67,18 @@ impl<K: Lanes> Core<K> {
             row
         };
         let mut block = k.block();
-        k.gather(&mut block, &[&raw_one]);
         let double = |block: &mut K::Block| {
             let copy = block.clone();
             k.add_assign(block, &copy);
         };
-        for _ in 0..k.radix_bits() {
+        // R mod m², by doubling the highest power of two below m.
+        let top = super::power::bit_length(m) - 1;
+        let mut power = vec![0; h];
+        power[top / 64] = 1 << (top % 64);
+        let mut row = vec![0; stride];
+        k.pack(&power, &vec![0; h], &mut row);
+        k.gather(&mut block, &[&row]);
+        for _ in top..k.radix_bits() as usize {
             double(&mut block);
         }
         let one = row_of(&block);

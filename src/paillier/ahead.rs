@@ -132,21 +132,20 @@ impl<M: Randomise + 'static> Ahead<M> {
             .map(|seeds| Block::new(seeds.len(), State::Drawn(seeds)))
             .collect();
         lock(&self.blocks).extend(added.iter().cloned());
-        // What comes to the pool from outside is done last: after all work that
-        // its threads have given each other.
         let waiting: Vec<Weak<Block>> = added.iter().map(Arc::downgrade).collect();
-        let maker = &self.maker;
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for block in waiting {
-                    let maker = Arc::clone(maker);
-                    rayon::spawn(move || {
-                        if let Some(block) = block.upgrade() {
-                            block.make(&*maker);
-                        }
-                    });
-                }
-            });
+        let maker = Arc::clone(&self.maker);
+        // What comes to the pool from outside is done last: after all work that
+        // its threads have given each other. So a thread from outside brings it,
+        // which nobody waits for.
+        thread::spawn(move || {
+            for block in waiting {
+                let maker = Arc::clone(&maker);
+                rayon::spawn(move || {
+                    if let Some(block) = block.upgrade() {
+                        block.make(&*maker);
+                    }
+                });
+            }
         });
     }
 

@@ -85,12 +85,11 @@ impl Ciphertexts {
         }
         let row_limbs = 2 * key.ring().limbs();
         let mut rows = vec![0; bytes.len() / width * row_limbs];
-        for (bytes, row) in bytes
-            .chunks_exact(width)
-            .zip(rows.chunks_exact_mut(row_limbs))
-        {
-            limbs::read_be(bytes, row);
-        }
+        bytes
+            .par_chunks_exact(width)
+            .zip(rows.par_chunks_exact_mut(row_limbs))
+            .with_min_len(ROWS_AT_ONCE)
+            .for_each(|(bytes, row)| limbs::read_be(bytes, row));
         Ciphertexts::from_rows(key, &rows)
     }
 
@@ -230,9 +229,11 @@ pub(super) fn add_plain(key: &PublicKey, rho: &Elements, plaintexts: &[Plaintext
     assert_eq!(rho.len(), plaintexts.len(), "a plaintext a ciphertext");
     let n = key.limbs();
     let mut residues = zeroize::Zeroizing::new(vec![0; plaintexts.len() * n.len()]);
-    for (plaintext, row) in plaintexts.iter().zip(residues.chunks_exact_mut(n.len())) {
-        plaintext.write_residue(n, row);
-    }
+    plaintexts
+        .par_iter()
+        .zip(residues.par_chunks_exact_mut(n.len()))
+        .with_min_len(ROWS_AT_ONCE)
+        .for_each(|(plaintext, row)| plaintext.write_residue(n, row));
     key.ring().mul_one_plus(rho, &residues)
 }
 
