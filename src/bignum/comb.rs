@@ -20,15 +20,20 @@
 use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Elements, Ring, core::Core, kernel::Lanes, ring::on};
+use super::{
+    Elements, Ring,
+    core::{Core, MAX_LANES},
+    kernel::Lanes,
+    ring::on,
+};
 
 /// Largest total of the tables, in bytes: beyond it the cache loses what a few
 /// saved products gain.
 const TABLE_BYTES: usize = 8 << 20;
 
 /// What an entry of a table costs beside its product, in products: fresh memory
-/// for it, and the cache that it takes from others.
-const ENTRY_PRODUCTS: usize = 3;
+/// for it.
+const ENTRY_PRODUCTS: usize = 1;
 
 /// Most teeth if tables are scanned: reading 2^5 entries costs about an eighth
 /// of a product.
@@ -259,43 +264,49 @@ impl Comb {
                 {
                     read_columns(exp, teeth, patterns);
                 }
-                for c in (0..width).rev() {
-                    if c + 1 < width {
+                // Entries of step s = 0, 1, …: from the last column down, of
+                // each the one of every block.
+                let mut at = [0; MAX_LANES];
+                let look = |s: usize, at: &mut [usize; MAX_LANES]| {
+                    let (c, j) = (width - 1 - s / blocks, s % blocks);
+                    for (lane, at) in at[..count].iter_mut().enumerate() {
+                        *at = patterns[lane * columns + j * width + c] as usize;
+                        if !self.scans {
+                            *at += j << teeth;
+                            core.k.prefetch(self.tables.row(*at));
+                        }
+                    }
+                };
+                look(0, &mut at);
+                for s in 0..columns {
+                    if s > 0 && s % blocks == 0 {
                         core.k.sqr_assign(acc);
                     }
-                    for j in 0..blocks {
-                        let start = c + 1 == width && j == 0;
-                        let into: &mut K::Block = if start { acc } else { entry };
-                        let at = |lane| patterns[lane * columns + j * width + c] as usize;
-                        if self.scans {
-                            self.scan(core, into, j, count, at);
-                        } else {
-                            core.load_by(into, count, |lane| {
-                                self.tables.row((j << teeth) + at(lane))
-                            });
-                        }
-                        if !start {
-                            core.k.mul_assign(acc, entry);
-                        }
+                    let into: &mut K::Block = if s == 0 { acc } else { entry };
+                    if self.scans {
+                        self.scan(core, into, s % blocks, &at[..count]);
+                    } else {
+                        core.load_by(into, count, |lane| self.tables.row(at[lane]));
+                    }
+                    // What comes next is fetched while this is multiplied.
+                    if s + 1 < columns {
+                        look(s + 1, &mut at);
+                    }
+                    if s > 0 {
+                        core.k.mul_assign(acc, entry);
                     }
                 }
+                at.zeroize();
                 core.k.scatter(acc, out);
             },
         )
     }
 
-    /// Entry `at(lane)` of table j in each lane, after reading all of them.
-    fn scan<K: Lanes>(
-        &self,
-        core: &Core<K>,
-        into: &mut K::Block,
-        j: usize,
-        count: usize,
-        at: impl Fn(usize) -> usize,
-    ) {
+    /// Entry `at[lane]` of table j in each lane, after reading all of them.
+    fn scan<K: Lanes>(&self, core: &Core<K>, into: &mut K::Block, j: usize, at: &[usize]) {
         let mut wanted = vec![0; K::LANES];
-        for (lane, w) in wanted[..count].iter_mut().enumerate() {
-            *w = at(lane) as u64;
+        for (w, &at) in wanted.iter_mut().zip(at) {
+            *w = at as u64;
         }
         let (teeth, stride) = (self.shape.teeth, core.stride());
         let table = &self.tables.rows[(j << teeth) * stride..((j + 1) << teeth) * stride];

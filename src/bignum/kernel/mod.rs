@@ -143,6 +143,8 @@ pub(super) trait Lanes: Send + Sync {
     /// Fills the block from 1 to `LANES` rows; lanes that are left over repeat
     /// the first row.
     fn gather(&self, block: &mut Self::Block, rows: &[&[u64]]);
+    /// Says that a row will be gathered soon.
+    fn prefetch(&self, _row: &[u64]) {}
     /// Writes the first lanes to `out`, as many rows as it has room for.
     fn scatter(&self, block: &Self::Block, out: &mut [u64]);
     /// a·b·R⁻¹ in each lane.

@@ -194,6 +194,13 @@ impl Lanes for Ifma {
         unsafe { transpose::gather(&all, block.0.as_flattened_mut()) };
     }
 
+    fn prefetch(&self, row: &[u64]) {
+        for line in row.chunks(8) {
+            // SAFETY: a hint, which every x86-64 has; the address is in `row`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+
     fn scatter(&self, block: &Block, out: &mut [u64]) {
         // SAFETY: `Ifma::new` found AVX-512F.
         unsafe { transpose::scatter(block.0.as_flattened(), out) };
