@@ -24,6 +24,7 @@ use super::{
     Elements, Ring,
     core::{Core, MAX_LANES},
     kernel::Lanes,
+    power::bits_at,
     ring::on,
 };
 
