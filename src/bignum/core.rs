@@ -349,33 +349,44 @@ impl<K: Lanes> Core<K> {
     }
 
     pub(super) fn enter(&self, rows: &[u64], width: usize) -> Elements {
-        assert!(width > 0, "rows must be at least one limb wide");
-        assert_eq!(rows.len() % width, 0, "rows must be {width} limbs wide");
+        self.enter_sum(&[(rows, width, None)])
+    }
+
+    /// The sums of rows of several tables, row by row, those of each table
+    /// `(rows, width, factor)` times its factor.
+    pub(super) fn enter_sum(&self, terms: &[(&[u64], usize, Option<&Elements>)]) -> Elements {
         let h = self.k.limbs();
         let stride = self.stride();
-        let chunks = width.div_ceil(h);
-        let mut constants: Vec<K::Block> = Vec::with_capacity(chunks);
-        for j in 0..chunks {
-            constants.push(match self.entry.get(j) {
-                Some(row) => self.splat(row),
-                None => {
-                    let mut next = constants[j - 1].clone();
-                    self.k.mul_assign(&mut next, &self.splat(&self.shift));
-                    next
+        let mut count = None;
+        let mut parts = Vec::new();
+        for &(rows, width, factor) in terms {
+            assert!(width > 0, "rows must be at least one limb wide");
+            assert_eq!(rows.len() % width, 0, "rows must be {width} limbs wide");
+            let rows_here = rows.len() / width;
+            assert_eq!(*count.get_or_insert(rows_here), rows_here, "as many rows");
+            let mut constants = self.entries(width.div_ceil(h));
+            if let Some(factor) = factor {
+                self.check(factor);
+                let factor = Zeroizing::new(self.splat(factor.row(0)));
+                for constant in &mut constants {
+                    self.k.mul_assign(constant, &factor);
                 }
-            });
+            }
+            for (j, constant) in constants.into_iter().enumerate() {
+                parts.push((rows, width, j * h, Zeroizing::new(constant)));
+            }
         }
-        let out = self.build(
-            rows.len() / width,
-            chunks,
+        self.build(
+            count.unwrap_or(0),
+            parts.len(),
             || (self.room(), Zeroizing::new(self.k.block())),
             |(room, sum), first, out| {
                 let count = out.len() / stride;
                 let sum: &mut K::Block = sum;
-                for (j, constant) in constants.iter().enumerate() {
+                for (j, (rows, width, at, constant)) in parts.iter().enumerate() {
                     let term = self.load_digits(room, count, |lane, u0, u1| {
                         let row = &rows[(first + lane) * width..(first + lane + 1) * width];
-                        let part = &row[j * h..width.min((j + 1) * h)];
+                        let part = &row[*at..(*width).min(at + h)];
                         u0[..part.len()].copy_from_slice(part);
                         u0[part.len()..].fill(0);
                         u1.fill(0);
@@ -389,9 +400,23 @@ impl<K: Lanes> Core<K> {
                 }
                 self.k.scatter(sum, out);
             },
-        );
-        constants.zeroize();
-        out
+        )
+    }
+
+    /// Constants by which the first `chunks` chunks of h limbs enter.
+    fn entries(&self, chunks: usize) -> Vec<K::Block> {
+        let mut constants: Vec<K::Block> = Vec::with_capacity(chunks);
+        for j in 0..chunks {
+            constants.push(match self.entry.get(j) {
+                Some(row) => self.splat(row),
+                None => {
+                    let mut next = constants[j - 1].clone();
+                    self.k.mul_assign(&mut next, &self.splat(&self.shift));
+                    next
+                }
+            });
+        }
+        constants
     }
 
     pub(super) fn leave(&self, e: &Elements) -> Vec<u64> {

@@ -107,6 +107,17 @@ impl Ring {
         on!(self, core => core.enter(rows, width))
     }
 
+    /// Σ xₖ·fₖ, row by row, for tables xₖ of plain integers, each with the width
+    /// of its rows (any), and one element fₖ for each: the Chinese remainder
+    /// theorem, at the price of entering. Constant time; no division.
+    ///
+    /// # Panics
+    /// If the tables differ in their number of rows.
+    pub fn enter_sum(&self, terms: &[(&[u64], usize, &Elements)]) -> Elements {
+        let terms: Vec<_> = terms.iter().map(|&(x, w, f)| (x, w, Some(f))).collect();
+        on!(self, core => core.enter_sum(&terms))
+    }
+
     /// The residues, canonical: rows of 2h limbs, below m². Constant time.
     pub fn leave(&self, e: &Elements) -> Vec<u64> {
         on!(self, core => core.leave(e))

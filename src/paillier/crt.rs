@@ -5,7 +5,7 @@
 //! ```text
 //! m_p = L_p(c^{e_p} mod p²)·h_p mod p,    h_p = L_p(g^{e_p} mod p²)^{−1} = (e_p·q)^{−1} mod p
 //! m   = m_q + q·((m_p − m_q)·q^{−1} mod p)                    (Garner)
-//! x   = x_q + q²·((x_p − x_q)·(q²)^{−1} mod p²) mod n²         (randomisers)
+//! x   = x_p·e + x_q·(1 − e) mod n²,    e = q²·((q²)^{−1} mod p²)      (randomisers)
 //! ```
 //!
 //! In canonical digits u = u0 + u1·p, L_p(u) is u1. Everything runs in constant
@@ -67,8 +67,8 @@ pub(super) struct Crt {
     pub(super) q: Half,
     /// q^{−1} mod p.
     q_inverse: Secret,
-    /// (q²)^{−1} mod p².
-    q_square_inverse: Zeroizing<Elements>,
+    /// e and 1 − e modulo n²: 1 modulo p² and 0 modulo q², and the reverse.
+    idempotents: [Secret; 2],
 }
 
 impl Exponent {
@@ -220,12 +220,17 @@ impl Crt {
         let reduced = Zeroizing::new(ring.leave(&entered));
         let inverse =
             primality::invert(&reduced, &half_p.square).ok_or(PaillierError::PrimesEqual)?;
-        let q_square_inverse = Zeroizing::new(ring.enter(&inverse, inverse.len()));
+        let mut e = Zeroizing::new(vec![0; half_q.square.len() + inverse.len()]);
+        limbs::mul_add(&mut e, &half_q.square, &inverse, &[]);
+        // n² + 1 − e: neither of them is 0.
+        let mut other = Zeroizing::new(vec![0; e.len()]);
+        limbs::mul_add(&mut other, &half_q.square, &half_p.square, &[1]);
+        limbs::sub_masked(&mut other, &e, u64::MAX);
         Ok(Crt {
             p: half_p,
             q: half_q,
             q_inverse,
-            q_square_inverse,
+            idempotents: [e, other],
         })
     }
 
@@ -284,26 +289,14 @@ impl Crt {
         (join(&m_q, &t, q, p.len(), n_limbs), outside)
     }
 
-    /// The residues mod n², in rows of 2·`n_limbs` limbs, that are `x_p` mod p²
-    /// and `x_q` mod q².
-    pub(super) fn combine(&self, x_p: &Elements, x_q: &Elements, n_limbs: usize) -> Secret {
-        let (ring_p, ring_q) = (&self.p.ring, &self.q.ring);
-        let mut difference = Zeroizing::new(ring_p.leave(x_p));
-        let x_q = Zeroizing::new(ring_q.leave(x_q));
-        let entered = Zeroizing::new(ring_p.enter(&x_q, self.q.square.len()));
-        let reduced = Zeroizing::new(ring_p.leave(&entered));
-        let width = self.p.square.len();
-        for (a, b) in difference
-            .chunks_exact_mut(width)
-            .zip(reduced.chunks_exact(width))
-        {
-            limbs::sub_mod(a, b, &self.p.square);
-        }
-        let mut t = Zeroizing::new(ring_p.enter(&difference, width));
-        let inverse = Zeroizing::new(self.q_square_inverse.gather(&vec![0; t.len()]));
-        ring_p.mul_assign(&mut t, &inverse);
-        let t = Zeroizing::new(ring_p.leave(&t));
-        join(&x_q, &t, &self.q.square, width, 2 * n_limbs)
+    /// The residues of `ring`, that of n², that are `x_p` mod p² and `x_q` mod q².
+    pub(super) fn combine(&self, x_p: &Elements, x_q: &Elements, ring: &Ring) -> Elements {
+        let [e, other] = &self.idempotents;
+        let [e, other] = [e, other].map(|x| Zeroizing::new(ring.enter(x, x.len())));
+        let x_p = Zeroizing::new(self.p.ring.leave(x_p));
+        let x_q = Zeroizing::new(self.q.ring.leave(x_q));
+        let [of_p, of_q] = [&self.p.square, &self.q.square].map(|square| square.len());
+        ring.enter_sum(&[(&x_p, of_p, &e), (&x_q, of_q, &other)])
     }
 }
 

@@ -209,9 +209,7 @@ impl Randomise for OwnerEncryptor {
             }),
         };
         let [x_p, x_q] = powers.map(Zeroizing::new);
-        let n_limbs = public.ring().limbs();
-        let rows = crt.combine(&x_p, &x_q, n_limbs);
-        let elements = public.ring().enter(&rows, 2 * n_limbs);
+        let elements = crt.combine(&x_p, &x_q, public.ring());
         Randomisers::new(public, Zeroizing::new(elements))
     }
 }

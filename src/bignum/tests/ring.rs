@@ -413,7 +413,36 @@ macro_rules! every_kernel {
 }
 pub(super) use every_kernel;
 
+fn sums_of_tables_enter_in_one_go(kind: KernelKind) {
+    for (seed, bits) in [64, 100, 1024, 1999].into_iter().enumerate() {
+        let p = Pair::random(bits, seed as u64, kind);
+        let mut rng = ChaCha20Rng::seed_from_u64(2000 + seed as u64);
+        let factors = p.samples(&mut rng);
+        let factors = [&factors[0], &factors[12], &factors[6]];
+        let entered = factors.map(|f| p.enter(std::slice::from_ref(f)));
+        // Tables narrower than a digit, as wide as a residue, and wider.
+        let widths = [1, 2 * p.h, 3 * p.h + 1];
+        let tables = widths.map(|width| {
+            let mut table: Vec<u64> = (0..11 * width).map(|_| rng.next_u64()).collect();
+            table[..width].fill(u64::MAX);
+            table
+        });
+        let terms: Vec<_> = (0..3)
+            .map(|k| (&tables[k][..], widths[k], &entered[k]))
+            .collect();
+        let expected: Vec<BigUint> = (0..11)
+            .map(|i| {
+                let term =
+                    |k: usize| factors[k] * number(&tables[k][i * widths[k]..(i + 1) * widths[k]]);
+                (term(0) + term(1) + term(2)) % &p.mm
+            })
+            .collect();
+        assert_eq!(p.leave(&p.ring.enter_sum(&terms)), expected, "{bits} bits");
+    }
+}
+
 every_kernel!([
+    sums_of_tables_enter_in_one_go,
     products,
     moduli_at_the_edge,
     multiples_of_a_prime_factor,
