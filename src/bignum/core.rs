@@ -349,31 +349,27 @@ impl<K: Lanes> Core<K> {
     }
 
     pub(super) fn enter(&self, rows: &[u64], width: usize) -> Elements {
-        self.enter_sum(&[(rows, width, None)])
+        let constants = Zeroizing::new(self.entries(width.div_ceil(self.k.limbs())));
+        self.enter_sum(&[(rows, width, &constants)])
     }
 
-    /// The sums of rows of several tables, row by row, those of each table
-    /// `(rows, width, factor)` times its factor.
-    pub(super) fn enter_sum(&self, terms: &[(&[u64], usize, Option<&Elements>)]) -> Elements {
+    /// The sums of rows of several tables, row by row: `(rows, width, constants
+    /// by which they enter)`.
+    pub(super) fn enter_sum(&self, terms: &[(&[u64], usize, &Elements)]) -> Elements {
         let h = self.k.limbs();
         let stride = self.stride();
         let mut count = None;
         let mut parts = Vec::new();
-        for &(rows, width, factor) in terms {
+        for &(rows, width, constants) in terms {
+            self.check(constants);
             assert!(width > 0, "rows must be at least one limb wide");
             assert_eq!(rows.len() % width, 0, "rows must be {width} limbs wide");
-            let rows_here = rows.len() / width;
-            assert_eq!(*count.get_or_insert(rows_here), rows_here, "as many rows");
-            let mut constants = self.entries(width.div_ceil(h));
-            if let Some(factor) = factor {
-                self.check(factor);
-                let factor = Zeroizing::new(self.splat(factor.row(0)));
-                for constant in &mut constants {
-                    self.k.mul_assign(constant, &factor);
-                }
-            }
-            for (j, constant) in constants.into_iter().enumerate() {
-                parts.push((rows, width, j * h, Zeroizing::new(constant)));
+            assert_eq!(constants.len(), width.div_ceil(h), "a constant a chunk");
+            let here = rows.len() / width;
+            assert_eq!(*count.get_or_insert(here), here, "as many rows");
+            for j in 0..constants.len() {
+                let constant = Zeroizing::new(self.splat(constants.row(j)));
+                parts.push((rows, width, j * h, constant));
             }
         }
         self.build(
@@ -404,17 +400,18 @@ impl<K: Lanes> Core<K> {
     }
 
     /// Constants by which the first `chunks` chunks of h limbs enter.
-    fn entries(&self, chunks: usize) -> Vec<K::Block> {
-        let mut constants: Vec<K::Block> = Vec::with_capacity(chunks);
-        for j in 0..chunks {
-            constants.push(match self.entry.get(j) {
-                Some(row) => self.splat(row),
+    pub(super) fn entries(&self, chunks: usize) -> Elements {
+        let mut constants = Elements::zeroed(self.stride(), chunks);
+        let mut next = Zeroizing::new(self.k.block());
+        for (j, row) in constants.rows.chunks_mut(self.stride()).enumerate() {
+            match self.entry.get(j) {
+                Some(known) => row.copy_from_slice(known),
                 None => {
-                    let mut next = constants[j - 1].clone();
                     self.k.mul_assign(&mut next, &self.splat(&self.shift));
-                    next
+                    self.k.scatter(&next, row);
                 }
-            });
+            }
+            self.k.gather(&mut next, &[row]);
         }
         constants
     }

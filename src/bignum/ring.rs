@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use zeroize::Zeroizing;
+
 #[cfg(target_arch = "x86_64")]
 use super::kernel::Ifma;
 use super::{
@@ -107,15 +109,23 @@ impl Ring {
         on!(self, core => core.enter(rows, width))
     }
 
+    /// Constants by which rows of `width` limbs enter times `factor`, one
+    /// element: for [`Ring::enter_sum`].
+    pub fn entry(&self, factor: &Elements, width: usize) -> Elements {
+        let constants =
+            Zeroizing::new(on!(self, core => core.entries(width.div_ceil(self.limbs()))));
+        let factors = Zeroizing::new(factor.gather(&vec![0; constants.len()]));
+        self.mul(&constants, &factors)
+    }
+
     /// Σ xₖ·fₖ, row by row, for tables xₖ of plain integers, each with the width
-    /// of its rows (any), and one element fₖ for each: the Chinese remainder
-    /// theorem, at the price of entering. Constant time; no division.
+    /// of its rows (any) and the [`Ring::entry`] of its factor fₖ: the Chinese
+    /// remainder theorem, at the price of entering. Constant time; no division.
     ///
     /// # Panics
     /// If the tables differ in their number of rows.
     pub fn enter_sum(&self, terms: &[(&[u64], usize, &Elements)]) -> Elements {
-        let terms: Vec<_> = terms.iter().map(|&(x, w, f)| (x, w, Some(f))).collect();
-        on!(self, core => core.enter_sum(&terms))
+        on!(self, core => core.enter_sum(terms))
     }
 
     /// The residues, canonical: rows of 2h limbs, below m². Constant time.

@@ -18,6 +18,8 @@
 //! are shows in the time; it depends on what their makers multiplied in, not on
 //! any plaintext, and tells no more of the key than that.
 
+use std::sync::OnceLock;
+
 use zeroize::Zeroizing;
 
 use super::{PaillierError, limbs, primality};
@@ -69,6 +71,9 @@ pub(super) struct Crt {
     q_inverse: Secret,
     /// e and 1 − e modulo n²: 1 modulo p² and 0 modulo q², and the reverse.
     idempotents: [Secret; 2],
+    /// Constants by which residues modulo p² and q² enter the ring of n² times
+    /// those; made when they are first needed.
+    entries: OnceLock<[Zeroizing<Elements>; 2]>,
 }
 
 impl Exponent {
@@ -231,6 +236,7 @@ impl Crt {
             q: half_q,
             q_inverse,
             idempotents: [e, other],
+            entries: OnceLock::new(),
         })
     }
 
@@ -291,12 +297,17 @@ impl Crt {
 
     /// The residues of `ring`, that of n², that are `x_p` mod p² and `x_q` mod q².
     pub(super) fn combine(&self, x_p: &Elements, x_q: &Elements, ring: &Ring) -> Elements {
-        let [e, other] = &self.idempotents;
-        let [e, other] = [e, other].map(|x| Zeroizing::new(ring.enter(x, x.len())));
+        let [of_p, of_q] = [&self.p.square, &self.q.square].map(|square| square.len());
+        let [by_p, by_q] = self.entries.get_or_init(|| {
+            let [e, other] = &self.idempotents;
+            [(e, of_p), (other, of_q)].map(|(factor, width)| {
+                let factor = Zeroizing::new(ring.enter(factor, factor.len()));
+                Zeroizing::new(ring.entry(&factor, width))
+            })
+        });
         let x_p = Zeroizing::new(self.p.ring.leave(x_p));
         let x_q = Zeroizing::new(self.q.ring.leave(x_q));
-        let [of_p, of_q] = [&self.p.square, &self.q.square].map(|square| square.len());
-        ring.enter_sum(&[(&x_p, of_p, &e), (&x_q, of_q, &other)])
+        ring.enter_sum(&[(&x_p, of_p, by_p), (&x_q, of_q, by_q)])
     }
 }
 

@@ -419,7 +419,6 @@ fn sums_of_tables_enter_in_one_go(kind: KernelKind) {
         let mut rng = ChaCha20Rng::seed_from_u64(2000 + seed as u64);
         let factors = p.samples(&mut rng);
         let factors = [&factors[0], &factors[12], &factors[6]];
-        let entered = factors.map(|f| p.enter(std::slice::from_ref(f)));
         // Tables narrower than a digit, as wide as a residue, and wider.
         let widths = [1, 2 * p.h, 3 * p.h + 1];
         let tables = widths.map(|width| {
@@ -427,8 +426,12 @@ fn sums_of_tables_enter_in_one_go(kind: KernelKind) {
             table[..width].fill(u64::MAX);
             table
         });
+        let entries = [0, 1, 2].map(|k| {
+            let factor = p.enter(std::slice::from_ref(factors[k]));
+            p.ring.entry(&factor, widths[k])
+        });
         let terms: Vec<_> = (0..3)
-            .map(|k| (&tables[k][..], widths[k], &entered[k]))
+            .map(|k| (&tables[k][..], widths[k], &entries[k]))
             .collect();
         let expected: Vec<BigUint> = (0..11)
             .map(|i| {
