@@ -9,7 +9,7 @@ use common::{classify::classify, optional_data};
 use pdnn::{
     dataset::{Dataset, Selection, load_idx_pair},
     encrypted::layout::Packing,
-    file::load_network,
+    file::{load_network, plan::load_plans},
     network::{Linear, Network, Op, Shape, argmax},
     paillier::SecretKey,
     protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Server, traffic},
@@ -75,7 +75,7 @@ fn check_images(network: Network, images: &[Vec<i64>], bits: u32, layout: Layout
     let mut rng = ChaCha20Rng::seed_from_u64(u64::from(bits));
     let key = SecretKey::generate(bits, &mut rng).expect("a key");
     let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
-    let server = Server::new(network.clone()).for_whole_run();
+    let server = planned(network.clone()).for_whole_run();
     let logits = classify(&client, &server, images, layout, &mut rng);
     assert_eq!(logits, network.forward_all(images));
 }
@@ -230,10 +230,21 @@ fn one_image_sends_as_many_ciphertexts_as_the_readme_states() {
     }
 }
 
+/// A server of a network, with the plans beside the model if it is committed.
+fn planned(network: Network) -> Server {
+    let folder = folder(&network.profile().name);
+    let plans = load_plans(&folder, &network);
+    let mut server = Server::new(network);
+    for plan in plans.unwrap_or_default() {
+        server.give_plan(plan).expect("of a layer");
+    }
+    server
+}
+
 /// Method, products and squarings of every layer at 2048 bits, one inversion a
 /// layer: they follow from the weights and change only if the plans do.
 fn check_work(name: &str, packing: Packing, images: usize, expected: &[(&str, u64, u64)]) {
-    let server = Server::new(network(name));
+    let server = planned(network(name));
     let work = server.work(2048, images, packing).expect("slots");
     let found: Vec<(String, u64, u64)> = work
         .iter()
@@ -245,24 +256,28 @@ fn check_work(name: &str, packing: Packing, images: usize, expected: &[(&str, u6
         .collect();
     let expected = expected.iter().map(|&(m, p, s)| (m.to_string(), p, s));
     assert_eq!(found, expected.collect::<Vec<_>>(), "{name}, {packing}");
+    let methods = server.methods(2048, images, packing).expect("slots");
+    for (stage, methods) in work.iter().zip(methods) {
+        assert_eq!(stage.method, methods[0].0, "the quickest is used");
+    }
 }
 
 #[test]
 fn one_image_takes_as_many_products_as_it_did() {
     let expected = [
-        ("buckets, 4-bit digits", 3451, 320),
-        ("buckets", 8281, 480),
-        ("buckets", 60094, 3913),
-        ("tables", 16342, 1822),
-        ("buckets, 4-bit digits", 1866, 224),
+        ("common pairs, two's complement", 2387, 336),
+        ("common pairs, signed", 6333, 428),
+        ("common pairs, signed", 50513, 4225),
+        ("common pairs, signed, inputs inverted", 12881, 2260),
+        ("common pairs, two's complement", 1307, 250),
     ];
     check_work("lenet5", Packing::Latency, 1, &expected);
     let expected = [
-        ("tables", 551, 98),
-        ("buckets", 3574, 0),
-        ("buckets", 41357, 1680),
-        ("buckets", 9583, 1106),
-        ("buckets", 1042, 117),
+        ("common pairs, binary", 399, 48),
+        ("common pairs, binary", 2021, 63),
+        ("common pairs, binary", 22577, 2160),
+        ("common pairs, binary, inputs inverted", 6183, 1274),
+        ("common pairs, binary", 628, 157),
     ];
     check_work("lenet5-fast", Packing::Latency, 1, &expected);
 }
@@ -271,18 +286,18 @@ fn one_image_takes_as_many_products_as_it_did() {
 fn a_full_batch_takes_as_many_products_as_it_did() {
     let expected = [
         ("tables", 177008, 868),
-        ("tables", 314522, 1293),
-        ("buckets", 59982, 1337),
-        ("tables", 16266, 150),
-        ("buckets, 4-bit digits", 1857, 44),
+        ("common pairs, two's complement", 271829, 11200),
+        ("common pairs, signed", 50401, 1649),
+        ("common pairs, signed, inputs inverted", 12805, 588),
+        ("common pairs, two's complement", 1298, 70),
     ];
     check_work("lenet5", Packing::Throughput, 88, &expected);
     let expected = [
-        ("tables", 40547, 798),
-        ("buckets", 76606, 0),
-        ("buckets", 41245, 0),
-        ("buckets", 9504, 0),
-        ("buckets", 1033, 0),
+        ("common pairs, binary, inputs inverted", 29930, 2352),
+        ("common pairs, binary", 45704, 1575),
+        ("common pairs, binary", 22465, 480),
+        ("common pairs, binary, inputs inverted", 6104, 168),
+        ("common pairs, binary", 619, 40),
     ];
     check_work("lenet5-fast", Packing::Throughput, 127, &expected);
 }
@@ -292,7 +307,7 @@ fn a_full_batch_takes_as_many_products_as_it_did() {
 fn the_fast_networks_card_states_what_a_prediction_takes() {
     let card = card("lenet5-fast");
     for name in NETWORKS {
-        let server = Server::new(network(name));
+        let server = planned(network(name));
         let room = server.room(2048).expect("slots");
         for (packing, images, what) in [
             (Packing::Latency, 1, "one image".to_string()),

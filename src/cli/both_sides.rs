@@ -9,7 +9,7 @@ mod chunks;
 mod exchange;
 mod masked;
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -27,7 +27,9 @@ pub(crate) use exchange::forward_paths;
 
 use super::{
     ahead::Ahead,
+    console::Console,
     error::{CliResult, Explain},
+    network,
     options::Terms,
     random,
 };
@@ -84,18 +86,21 @@ pub(crate) trait BothSides: Send + Sync {
     ) -> CliResult<Classified>;
 }
 
-/// The two sides of `network` under `terms`; the key is the client's, and it
-/// comes by its randomisers as `ahead` says.
+/// The two sides of `network`, which is called `named`, under `terms`; the key
+/// is the client's, and it comes by its randomisers as `ahead` says.
 pub(crate) fn both_sides(
     terms: Terms,
     network: AnyNetwork,
+    named: Option<&Path>,
     key: SecretKey,
     layout: LayoutChoice,
     ahead: &Ahead,
+    console: &Console,
 ) -> CliResult<Box<dyn BothSides>> {
     Ok(match (terms.protocol, network) {
         (Protocol::TwoPartyDnn, AnyNetwork::Fixed(network)) => {
-            Box::new(exchange::Sides::fixed(network, key, layout, ahead))
+            let server = network::server(named, network, console);
+            Box::new(exchange::Sides::fixed(server, key, layout, ahead))
         }
         (Protocol::Bayhenn, AnyNetwork::Bayesian(network)) => {
             let sides = exchange::Sides::drawn(network, key, layout, terms.samples, ahead);

@@ -423,7 +423,9 @@ fn encrypted_sides(
 ) -> CliResult<Encrypting> {
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
-    let sides = both_sides(terms, network.clone(), key, args.layout.into(), &ahead)?;
+    let (named, layout) = (args.network.network.as_deref(), args.layout.into());
+    let network = network.clone();
+    let sides = both_sides(terms, network, named, key, layout, &ahead, console)?;
     Ok(Encrypting {
         sides,
         ahead,

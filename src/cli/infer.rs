@@ -158,10 +158,10 @@ impl Server {
 }
 
 fn server(network: &ModelOption, tables: TableOption, console: &Console) -> CliResult<Server> {
-    let network = network::network(network.network.as_deref(), console)?;
-    Ok(match network {
+    let named = network.network.as_deref();
+    Ok(match network::network(named, console)? {
         AnyNetwork::Fixed(network) => {
-            let server = two_party_dnn::Server::new(network);
+            let server = network::server(named, network, console);
             Server::Fixed(server.scanning_tables(tables.scan_tables).into())
         }
         AnyNetwork::Bayesian(network) => {

@@ -33,7 +33,7 @@ use super::{
     console::Console,
     error::{CliResult, Explain, bail, one_line},
     keys::KeySize,
-    messages,
+    messages, network,
 };
 use work::Work;
 
@@ -47,7 +47,9 @@ Examples:
 
 Of a network, what 2P-DNN takes for one image and for as many as fill every ciphertext: exact
 counts, of ciphertexts both ways and of the server's products, squarings and inversions modulo
-n², without re-randomising. Sizes are those of the ciphertexts, without the files' headers.";
+n², without re-randomising. The method is the quickest of those that --json lists with their
+counts; common pairs are among them where pdnn plan has looked for them. Sizes are those of the
+ciphertexts, without the files' headers.";
 
 /// Say what a file is: key, profile, model, network, query, reply, or a store of randomisers.
 #[derive(clap::Args, Debug)]
@@ -76,7 +78,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     }
     if path.is_dir() {
         let size = KeySize::new(args.bits, args.insecure);
-        let facts = network_facts(path, size.checked()?)?;
+        let facts = network_facts(path, size.checked()?, console)?;
         return console.result(&facts.json(), || facts.text());
     }
     if args.bits.is_some() {
@@ -185,11 +187,11 @@ fn plain(name: &str, value: &Value) -> String {
 
 /// A network's profile and, unless its weights are drawn for every query, what
 /// its layers take encrypted.
-fn network_facts(path: &Path, key_bits: u32) -> CliResult<Facts> {
+fn network_facts(path: &Path, key_bits: u32, console: &Console) -> CliResult<Facts> {
     let network = load_any(path).explain()?;
     let mut facts = profile_facts(network.profile());
     if let AnyNetwork::Fixed(network) = network {
-        facts.work = work::of(network, key_bits)?;
+        facts.work = work::of(network::server(Some(path), network, console), key_bits)?;
     }
     Ok(facts)
 }

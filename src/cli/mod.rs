@@ -34,6 +34,7 @@ mod messages;
 mod network;
 mod number;
 mod options;
+mod plan;
 mod precompute;
 mod prepare;
 mod random;
@@ -117,6 +118,7 @@ enum Command {
     Infer(infer::Args),
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
+    Plan(plan::Args),
     Evaluate(evaluate::Args),
     Audit(audit::Args),
     Train(train::Args),
@@ -137,6 +139,7 @@ impl Command {
             Self::Infer(args) => infer::run(args, console),
             Self::Decrypt(args) => decrypt::run(args, console),
             Self::Inspect(args) => inspect::run(args, console),
+            Self::Plan(args) => plan::run(args, console),
             Self::Evaluate(args) => evaluate::run(args, console),
             Self::Audit(args) => audit::run(args, console),
             Self::Train(args) => train::run(args, console),

@@ -7,8 +7,10 @@ use crate::{
         container::hex,
         folder::{AnyNetwork, load_any, load_profile},
         model::model_from_bytes,
+        plan::{PLAN_FILE, SavedPlan, load_plans, plans_from_bytes},
     },
     network::{Network, NetworkError, Profile},
+    protocol::two_party_dnn::Server,
 };
 
 use super::{
@@ -19,6 +21,9 @@ use super::{
 // The built-in network's two halves: a client needs the first, a server both.
 const PROFILE: &str = include_str!("../../models/lenet5/profile.json");
 const MODEL: &[u8] = include_bytes!("../../models/lenet5/model.safetensors");
+
+// What `pdnn plan` makes of it.
+const PLAN: &[u8] = include_bytes!("../../models/lenet5/plan.safetensors");
 
 /// What a client knows of the network that `named` names: a profile file, a
 /// folder with one, or without a name the built-in network.
@@ -63,6 +68,28 @@ pub(crate) fn network(named: Option<&Path>, console: &Console) -> CliResult<AnyN
     };
     say(named, network.profile(), console);
     Ok(network)
+}
+
+/// A server of this network, which [`network`] gave for the same name, with the
+/// plans that are kept beside the model. Those that cannot be used are said to
+/// be so: results are the same without.
+pub(crate) fn server(named: Option<&Path>, network: Network, console: &Console) -> Server {
+    let plans: Result<Vec<SavedPlan>, String> = match named {
+        Some(path) => load_plans(path, &network).map_err(|e| e.to_string()),
+        None => plans_from_bytes(PLAN, &network).map_err(|e| e.to_string()),
+    };
+    let mut server = Server::new(network);
+    let given = plans.and_then(|plans| {
+        let mut plans = plans.into_iter();
+        plans.try_for_each(|plan| server.give_plan(plan).map_err(|e| e.to_string()))
+    });
+    if let Err(problem) = given {
+        console.warn(&format!(
+            "{PLAN_FILE} is not used, so that more is multiplied: {problem}; make it anew with \
+             pdnn plan"
+        ));
+    }
+    server
 }
 
 /// As [`network`], for a protocol that draws no weights.

@@ -103,14 +103,16 @@ impl KeyOptions {
 
 /// Classifies the images.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
-    let network = network::network(args.network.network.as_deref(), console)?;
+    let named = args.network.network.as_deref();
+    let network = network::network(named, console)?;
     let terms = args.protocol.or_default(network.profile())?;
     let images = Source::open(&args.images, network.profile(), console)?;
     let Keyed { key, made_in_ms } = args.key.key(console)?;
     let bits = key.public().bits();
 
     let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
-    let sides = both_sides(terms, network, key, args.layout.into(), &ahead)?;
+    let layout = args.layout.into();
+    let sides = both_sides(terms, network, named, key, layout, &ahead, console)?;
     let chunks = Chunks::new(images.count(), CHUNK / terms.samples, sides.overlaps());
 
     let started = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     layout::StageLayout,
-    plan::{Method, PackOutputs, Plan},
+    plan::{Common, Method, PackOutputs, Plan, compare, time},
     rows::Rows,
 };
 
@@ -27,7 +27,19 @@ type PlanKey = (bool, Option<PackOutputs>, usize);
 pub struct Layer {
     stage: Stage,
     weights: Weights,
+    /// By elements and by taps.
+    arranged: [Arranged; 2],
     plans: Mutex<HashMap<PlanKey, Arc<Plan>>>,
+}
+
+/// How the products of one kind of rows are arranged.
+#[derive(Default)]
+struct Arranged {
+    /// Common pairs that were found beforehand.
+    given: Option<Common>,
+    /// The method, once it was asked for: that of the common pairs if they are
+    /// right.
+    method: OnceLock<Method>,
 }
 
 /// With fewer rows than this, several groups share a program so that every
@@ -49,8 +61,28 @@ impl Layer {
         Layer {
             stage,
             weights,
+            arranged: Default::default(),
             plans: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Looks for common pairs in the rows by tap or by element, where they are
+    /// worth it. Takes seconds for the largest layers.
+    pub fn find_common(&self, by_tap: bool) -> Option<Common> {
+        Common::find_best(&self.rows(by_tap))
+    }
+
+    /// Gives the layer common pairs that were found beforehand, for rows by tap
+    /// or by element. They are looked at when first used, and left if they do
+    /// not compute exactly this layer's weights: they can make a layer faster
+    /// or slower, never wrong.
+    pub fn give_common(&mut self, by_tap: bool, common: Common) {
+        self.arranged[usize::from(by_tap)] = Arranged {
+            given: Some(common),
+            ..Arranged::default()
+        };
+        let plans = self.plans.get_mut();
+        plans.unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The stage that this layer belongs to.
@@ -72,10 +104,9 @@ impl Layer {
         let key = (layout.by_tap(), pack, groups);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.entry(key).or_insert_with(|| {
-            let rows = self.rows(layout);
-            let method = Method::cheapest(&rows);
-            let per_group = rows.rows.len();
-            Arc::new(Plan::compile(&rows.repeat(groups), method, pack, per_group))
+            let rows = self.rows(layout.by_tap());
+            let (method, common) = self.method(&rows, layout.by_tap());
+            Arc::new(Plan::compile(&rows, groups, method, common, pack))
         });
         Arc::clone(plan)
     }
@@ -83,10 +114,13 @@ impl Layer {
     /// The method with which all groups of `layout` are evaluated, and exactly
     /// what that comes to; nothing is compiled.
     pub fn counts(&self, layout: &StageLayout) -> (Method, Counts) {
-        let rows = self.rows(layout);
-        let method = Method::cheapest(&rows);
+        let rows = self.rows(layout.by_tap());
+        let (method, common) = self.method(&rows, layout.by_tap());
         let pack = packed(layout);
-        let of = |groups| method.counts(&rows.repeat(groups), pack, rows.rows.len());
+        let of = |groups| {
+            let counts = method.counts(&rows, groups, common);
+            pack.map_or(counts, |pack| counts + pack.counts(&rows, groups))
+        };
         let at_once = self.groups_at_once(layout);
         let (full, rest) = (layout.groups() / at_once, layout.groups() % at_once);
         let mut counts = std::iter::repeat_n(of(at_once), full).sum();
@@ -96,8 +130,33 @@ impl Layer {
         (method, counts)
     }
 
-    fn rows(&self, layout: &StageLayout) -> Rows {
-        if layout.by_tap() {
+    /// All methods that there are for `layout`, with exactly what they come to
+    /// for one of its groups, the quickest first.
+    pub fn compare(&self, layout: &StageLayout) -> Vec<(Method, Counts)> {
+        let rows = self.rows(layout.by_tap());
+        let pack = packed(layout).map_or(Counts::default(), |pack| pack.counts(&rows, 1));
+        let mut methods = compare(&rows);
+        if let (method, Some(common)) = self.method(&rows, layout.by_tap()) {
+            methods.push((method, method.counts(&rows, 1, Some(common))));
+        }
+        methods.sort_by_key(|(_, counts)| time(counts));
+        let packed = |(method, counts)| (method, counts + pack);
+        methods.into_iter().map(packed).collect()
+    }
+
+    /// The method for these rows of this layer, and its common pairs.
+    fn method(&self, rows: &Rows, by_tap: bool) -> (Method, Option<&Common>) {
+        let Arranged { given, method } = &self.arranged[usize::from(by_tap)];
+        let method = *method.get_or_init(|| match given {
+            Some(common) if common.fits(rows) => common.method(),
+            _ => Method::cheapest(rows),
+        });
+        let right = given.as_ref().filter(|common| common.method() == method);
+        (method, right)
+    }
+
+    fn rows(&self, by_tap: bool) -> Rows {
+        if by_tap {
             Rows::by_tap(&self.stage.linear, &self.weights)
         } else {
             Rows::by_element(&self.stage.linear, &self.weights)

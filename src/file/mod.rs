@@ -8,6 +8,7 @@ pub mod input;
 pub mod key;
 pub mod model;
 pub mod phe_number;
+pub mod plan;
 pub mod profile;
 
 pub use atomic::{Mode, Overwrite, write_atomic};

@@ -9,6 +9,7 @@ mod evaluate;
 mod exchange;
 mod masked;
 mod place;
+mod plan;
 mod posterior;
 mod randomisers;
 mod safety;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    network::{BayesianNetwork, Network, Profile, Weights},
+    network::{BayesianNetwork, Profile, Weights},
     paillier::{Counts, SecretKey},
     protocol::{
         bayhenn,
@@ -49,16 +49,15 @@ impl<S> Sides<S> {
 }
 
 impl Sides<two_party_dnn::Server> {
-    /// The two sides of `network`.
+    /// The two sides of the network of `server`.
     pub(super) fn fixed(
-        network: Network,
+        server: two_party_dnn::Server,
         key: SecretKey,
         layout: LayoutChoice,
         ahead: &Ahead,
     ) -> Self {
-        let client = Client::new(network.profile().clone(), ClientKeys::Owner(key));
-        let server = two_party_dnn::Server::new(network).for_whole_run();
-        let server = server.scanning_tables(ahead.scan_tables);
+        let client = Client::new(server.profile().clone(), ClientKeys::Owner(key));
+        let server = server.for_whole_run().scanning_tables(ahead.scan_tables);
         Sides::of(client, server, layout, ahead)
     }
 }

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    encrypted::layout::Packing,
-    network::Network,
+    encrypted::{layout::Packing, plan::Method},
+    paillier::Counts,
     protocol::two_party_dnn::{Server, StageWork},
     report::{Align, Table, count, size},
 };
@@ -18,14 +18,15 @@ pub(super) struct Work {
     images: usize,
     key_bits: u32,
     stages: Vec<(String, StageWork)>,
+    /// For every stage the methods compared, for one group of ciphertexts.
+    methods: Vec<Vec<(Method, Counts)>>,
 }
 
 /// One image packed for latency, and as many as fill every ciphertext packed
 /// for throughput.
-pub(super) fn of(network: Network, key_bits: u32) -> CliResult<Vec<Work>> {
-    let names = network.profile().stages.iter().map(|s| s.name.clone());
+pub(super) fn of(server: Server, key_bits: u32) -> CliResult<Vec<Work>> {
+    let names = server.profile().stages.iter().map(|s| s.name.clone());
     let names: Vec<String> = names.collect();
-    let server = Server::new(network);
     let work = |packing, images| -> CliResult<Work> {
         let stages = server.work(key_bits, images, packing).explain()?;
         Ok(Work {
@@ -33,6 +34,7 @@ pub(super) fn of(network: Network, key_bits: u32) -> CliResult<Vec<Work>> {
             images,
             key_bits,
             stages: names.iter().cloned().zip(stages).collect(),
+            methods: server.methods(key_bits, images, packing).explain()?,
         })
     };
     let room = server.room(key_bits).explain()?;
@@ -99,7 +101,15 @@ impl Work {
                 "inversions": of.inversions,
             })
         };
-        let stage = |(name, work): &(String, StageWork)| {
+        let method = |(method, counts): &(Method, Counts)| {
+            json!({
+                "method": method.to_string(),
+                "products": counts.products,
+                "squarings": counts.squarings,
+                "inversions": counts.inversions,
+            })
+        };
+        let stage = |((name, work), methods): (&(String, StageWork), &Vec<_>)| {
             let mut value = json!({
                 "stage": name,
                 "method": work.method.to_string(),
@@ -109,13 +119,15 @@ impl Work {
             for (name, member) in members.as_object().into_iter().flatten() {
                 value[name] = member.clone();
             }
+            value["methods_for_one_group"] = methods.iter().map(method).collect();
             value
         };
+        let stages = self.stages.iter().zip(&self.methods);
         json!({
             "packing": self.packing.to_string(),
             "images": self.images,
             "key_bits": self.key_bits,
-            "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
+            "stages": stages.map(stage).collect::<Vec<_>>(),
             "total": figures(&self.total()),
         })
     }

@@ -2,33 +2,48 @@
 //!
 //! The server knows its weights long before a query comes, so it can look for
 //! the cheapest way to compute all `y_j = Π x_i^(w_ji)` of a layer at once.
-//! Two families are counted, exactly and without compiling them, and the one
-//! with fewer products is taken; the choice depends on weights and layout
-//! alone, never on a key or a query.
+//! Four families are counted, exactly, and the cheapest is taken; the choice
+//! depends on weights and layout alone, never on a key or a query.
 //!
 //! * *Tables*: for every input, the powers `x, x², x³ …` that any output needs,
 //!   made once by an addition chain and used by all outputs; then an output is
-//!   one product a weight. Best where many outputs share an input.
+//!   one product a weight. Best where many outputs share an input and few
+//!   inputs an output.
 //! * *Buckets*: for every output, the inputs of equal weight are multiplied
 //!   first, and the buckets are then combined by running products (the bucket
 //!   method of multi-exponentiation). Best where an output has many inputs and
 //!   weights repeat within it.
+//! * *Subsets*: weights as bit planes; products over subsets of a few inputs are
+//!   shared by all outputs and planes (the Four Russians).
+//! * *Common pairs*: weights as bit planes; what any two sets of inputs have in
+//!   common is multiplied once (greedy elimination of common subexpressions).
+//!   Cheapest nearly everywhere, but slow to find: used where it was found
+//!   beforehand.
 //!
-//! Either can split weights into signed digits of a few bits, joined by
-//! squarings (Straus). Negative weights cost inversions: tables collect
-//! positive and negative parts apart and invert the latter, once an output;
-//! buckets invert inputs. Inversions are made in batches, which costs three
-//! products each and one true inversion a stage.
+//! Tables and buckets can split weights into signed digits of a few bits, joined
+//! by squarings (Straus). Negative weights cost inversions, of inputs or of
+//! outputs: [`Planes`] says which. Inversions are made in batches, which costs
+//! three products each and one true inversion a stage.
 
 mod arena;
 mod buckets;
+mod common;
 mod digits;
+mod planes;
+mod subsets;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use crate::paillier::{Counts, Program};
 
 use super::rows::Rows;
 use arena::Arena;
+use subsets::Subsets;
+
+pub use common::Common;
+pub use planes::Planes;
+use planes::Sets;
 
 /// How the products of a layer are arranged; see the module's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +60,19 @@ pub enum Method {
         /// Bits of a digit, 2 or more, or `None` for whole weights.
         digit_bits: Option<u32>,
     },
+    /// Products over subsets of a group of inputs, shared by all outputs and
+    /// planes.
+    Subsets {
+        /// How weights are written.
+        planes: Planes,
+        /// Inputs in a group, 2 to 16.
+        size: u32,
+    },
+    /// Pairs that several outputs or planes have in common, made once.
+    Common {
+        /// How weights are written.
+        planes: Planes,
+    },
 }
 
 impl std::fmt::Display for Method {
@@ -52,6 +80,10 @@ impl std::fmt::Display for Method {
         let (name, digits) = match self {
             Method::Tables { digit_bits } => ("tables", digit_bits),
             Method::Buckets { digit_bits } => ("buckets", digit_bits),
+            Method::Subsets { planes, size } => {
+                return write!(f, "subsets of {size}, {}", planes.name());
+            }
+            Method::Common { planes } => return write!(f, "common pairs, {}", planes.name()),
         };
         match digits {
             None => write!(f, "{name}"),
@@ -60,8 +92,8 @@ impl std::fmt::Display for Method {
     }
 }
 
-/// The methods that are counted for every layer.
-pub const METHODS: [Method; 4] = [
+/// Tables and buckets.
+const DIRECT: [Method; 4] = [
     Method::Tables { digit_bits: None },
     Method::Tables {
         digit_bits: Some(4),
@@ -72,31 +104,76 @@ pub const METHODS: [Method; 4] = [
     },
 ];
 
+/// What a layer's products take, in hundredths of a product modulo n²: a square
+/// takes 0.79 of a product's time.
+pub fn time(counts: &Counts) -> u64 {
+    100 * counts.products + 79 * counts.squarings
+}
+
+/// The methods that can be had for these rows without a search, with what they
+/// come to. How outputs are packed makes no difference: it costs the same with
+/// every method.
+pub fn compare(rows: &Rows) -> Vec<(Method, Counts)> {
+    let (planes, size) = subsets::choose(rows);
+    // Short digits of short weights are the weights.
+    let small = rows
+        .rows
+        .iter()
+        .flatten()
+        .all(|(_, w)| (-7..=8).contains(w));
+    DIRECT
+        .into_iter()
+        .filter(|method| !(small && method.has_digits()))
+        .chain([Method::Subsets { planes, size }])
+        .map(|method| (method, method.counts(rows, 1, None)))
+        .collect()
+}
+
 impl Method {
-    /// Exactly what [`Plan::compile`] comes to with this method, without
-    /// compiling.
-    pub fn counts(self, rows: &Rows, pack: Option<PackOutputs>, rows_per_group: usize) -> Counts {
-        let counts = match self {
-            Method::Tables { digit_bits } => tables::counts(rows, digit_bits),
-            Method::Buckets { digit_bits } => buckets::counts(rows, digit_bits),
-        };
-        match pack {
-            Some(pack) => counts + pack.counts(rows, rows_per_group),
-            None => counts,
+    /// Exactly what [`Plan::compile`] comes to with this method for so many
+    /// copies of `rows`, without compiling (or searching, if `common` holds
+    /// what a search would find).
+    pub fn counts(self, rows: &Rows, copies: usize, common: Option<&Common>) -> Counts {
+        match self {
+            Method::Tables { digit_bits } => tables::counts(&rows.repeat(copies), digit_bits),
+            Method::Buckets { digit_bits } => buckets::counts(&rows.repeat(copies), digit_bits),
+            Method::Subsets { planes, size } => {
+                Subsets::new(&Sets::new(rows, planes), size).counts(copies)
+            }
+            Method::Common { planes } => {
+                with_common(rows, planes, common, |common| common.counts(rows, copies))
+            }
         }
     }
 
-    /// The method of [`METHODS`] with the fewest products and squarings for
-    /// these rows. How outputs are packed makes no difference: it costs the
-    /// same with every method.
+    fn has_digits(self) -> bool {
+        let (Method::Tables { digit_bits } | Method::Buckets { digit_bits }) = self else {
+            return false;
+        };
+        digit_bits.is_some()
+    }
+
+    /// The method of [`compare`] that takes the least time.
     pub fn cheapest(rows: &Rows) -> Method {
-        METHODS
+        compare(rows)
             .into_iter()
-            .min_by_key(|method| {
-                let counts = method.counts(rows, None, rows.rows.len());
-                counts.products + counts.squarings
-            })
+            .min_by_key(|(_, counts)| time(counts))
+            .map(|(method, _)| method)
             .expect("there are methods")
+    }
+}
+
+/// `f` of the common pairs of `rows`: those given if they are for `planes`, or
+/// else newly found ones.
+fn with_common<T>(
+    rows: &Rows,
+    planes: Planes,
+    common: Option<&Common>,
+    f: impl FnOnce(&Common) -> T,
+) -> T {
+    match common.filter(|common| common.planes == planes) {
+        Some(common) => f(common),
+        None => f(&Common::find(rows, planes)),
     }
 }
 
@@ -111,25 +188,24 @@ pub struct PackOutputs {
 }
 
 impl PackOutputs {
-    /// The outputs that share a ciphertext, run by run; runs start anew every
-    /// `rows_per_group` outputs.
-    fn runs<T>(self, outputs: &[T], rows_per_group: usize) -> impl Iterator<Item = &[T]> {
-        outputs
-            .chunks(rows_per_group.max(1))
-            .flat_map(move |group| group.chunks(self.outputs.max(1)))
+    /// The outputs of one copy that share a ciphertext, run by run.
+    fn runs<T>(self, outputs: &[T]) -> impl Iterator<Item = &[T]> {
+        outputs.chunks(self.outputs.max(1))
     }
 
-    /// What packing costs. An output without weights is 1, which costs
-    /// nothing but the shifts of what is above it.
-    fn counts(self, rows: &Rows, rows_per_group: usize) -> Counts {
+    /// What packing costs for so many copies. An output without weights is 1,
+    /// which costs nothing but the shifts of what is above it.
+    pub fn counts(self, rows: &Rows, copies: usize) -> Counts {
         let mut counts = Counts::default();
-        for run in self.runs(&rows.rows, rows_per_group) {
+        for run in self.runs(&rows.rows) {
             if let Some(top) = run.iter().rposition(|row| !row.is_empty()) {
                 let used = run.iter().filter(|row| !row.is_empty()).count();
                 counts.products += used as u64 - 1;
                 counts.squarings += top as u64 * u64::from(self.shift_bits);
             }
         }
+        counts.products *= copies as u64;
+        counts.squarings *= copies as u64;
         counts
     }
 }
@@ -145,28 +221,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of the cheapest of [`METHODS`] for `rows`, its outputs packed
-    /// by `pack` if that is given (runs start anew every `rows_per_group`
-    /// rows).
-    pub fn cheapest(rows: &Rows, pack: Option<PackOutputs>, rows_per_group: usize) -> Plan {
-        Plan::compile(rows, Method::cheapest(rows), pack, rows_per_group)
-    }
-
-    /// The plan that `method` gives for `rows`.
+    /// The plan that `method` gives for so many independent copies of `rows`,
+    /// the outputs of each packed by `pack` if that is given. `common` is as in
+    /// [`Method::counts`].
     pub fn compile(
         rows: &Rows,
+        copies: usize,
         method: Method,
+        common: Option<&Common>,
         pack: Option<PackOutputs>,
-        rows_per_group: usize,
     ) -> Plan {
-        let mut arena = Arena::new(rows.inputs);
+        let mut arena = Arena::new(rows.inputs * copies);
         let mut outputs = match method {
-            Method::Tables { digit_bits } => tables::compile(&mut arena, rows, digit_bits),
-            Method::Buckets { digit_bits } => buckets::compile(&mut arena, rows, digit_bits),
+            Method::Tables { digit_bits } => {
+                tables::compile(&mut arena, &rows.repeat(copies), digit_bits)
+            }
+            Method::Buckets { digit_bits } => {
+                buckets::compile(&mut arena, &rows.repeat(copies), digit_bits)
+            }
+            Method::Subsets { planes, size } => {
+                Subsets::new(&Sets::new(rows, planes), size).compile(&mut arena, copies)
+            }
+            Method::Common { planes } => with_common(rows, planes, common, |common| {
+                common.compile(&mut arena, rows, copies)
+            }),
         };
         if let Some(pack) = pack {
             let mut lists = arena.lists();
-            let runs = pack.runs(&outputs, rows_per_group);
+            let of_copies = outputs.chunks(rows.rows.len().max(1));
+            let runs = of_copies.flat_map(|of_copy| pack.runs(of_copy));
             let packed = runs.map(|run| lists.place(run)).collect();
             arena.horner(lists, pack.shift_bits);
             outputs = packed;
@@ -178,148 +261,5 @@ impl Plan {
             method,
             counts,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::paillier::{ONE, ProgramStage as Stage};
-    use proptest::prelude::*;
-
-    /// Runs a program on exponents instead of ciphertexts: products become
-    /// sums, inverses negations.
-    fn in_the_exponent(program: &Program, inputs: &[i64]) -> Vec<i64> {
-        fn at(arena: &[i64], index: u32) -> i64 {
-            if index == ONE {
-                0
-            } else {
-                arena[index as usize]
-            }
-        }
-        let mut arena = inputs.to_vec();
-        for stage in program.stages() {
-            let made: Vec<i64> = match stage {
-                Stage::Products(rows) => (0..rows.len())
-                    .map(|j| rows.row(j).iter().map(|&i| at(&arena, i)).sum())
-                    .collect(),
-                Stage::Powers(pairs) => pairs
-                    .iter()
-                    .map(|&(a, b)| at(&arena, a) + at(&arena, b))
-                    .collect(),
-                Stage::Weighted(rows) => rows
-                    .iter()
-                    .map(|row| row.iter().map(|&(i, w)| at(&arena, i) * i64::from(w)).sum())
-                    .collect(),
-                Stage::Horner { rows, digit_bits } => (0..rows.len())
-                    .map(|j| {
-                        rows.row(j)
-                            .iter()
-                            .rev()
-                            .fold(0, |sum, &i| (sum << digit_bits) + at(&arena, i))
-                    })
-                    .collect(),
-                Stage::Invert(of) => of.iter().map(|&i| -at(&arena, i)).collect(),
-            };
-            arena.extend(made);
-        }
-        program.outputs().iter().map(|&i| at(&arena, i)).collect()
-    }
-
-    fn direct(rows: &Rows, inputs: &[i64]) -> Vec<i64> {
-        rows.rows
-            .iter()
-            .map(|row| {
-                row.iter()
-                    .map(|&(input, weight)| inputs[input as usize] * i64::from(weight))
-                    .sum()
-            })
-            .collect()
-    }
-
-    fn rows(inputs: usize, weights: &[Vec<i32>]) -> Rows {
-        let rows = weights
-            .iter()
-            .map(|row| {
-                (0u32..)
-                    .zip(row)
-                    .filter(|(_, weight)| **weight != 0)
-                    .map(|(input, weight)| (input, *weight))
-                    .collect()
-            })
-            .collect();
-        Rows { inputs, rows }
-    }
-
-    fn matrices() -> impl Strategy<Value = (Vec<Vec<i32>>, Vec<i64>)> {
-        (1usize..9, 1usize..9).prop_flat_map(|(outputs, inputs)| {
-            let weight = prop_oneof![Just(0), -8..=8i32, -127..=127i32, Just(-32768), Just(40000)];
-            (
-                prop::collection::vec(prop::collection::vec(weight, inputs), outputs),
-                prop::collection::vec(-1000..1000i64, inputs),
-            )
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn every_method_computes_the_matrix((weights, inputs) in matrices(), copies in 1usize..4) {
-            let rows = rows(inputs.len(), &weights).repeat(copies);
-            let inputs: Vec<i64> = (0..copies as i64)
-                .flat_map(|copy| inputs.iter().map(move |x| x + copy))
-                .collect();
-            for method in METHODS {
-                let plan = Plan::compile(&rows, method, None, weights.len());
-                prop_assert_eq!(in_the_exponent(&plan.program, &inputs), direct(&rows, &inputs));
-                prop_assert_eq!(method.counts(&rows, None, weights.len()), plan.counts);
-            }
-        }
-
-        #[test]
-        fn packed_outputs_stand_side_by_side((weights, inputs) in matrices(), outputs in 1usize..5) {
-            let rows = rows(inputs.len(), &weights).repeat(2);
-            let inputs = [inputs.clone(), inputs].concat();
-            let pack = PackOutputs { outputs, shift_bits: 10 };
-            // The exponents are small enough here for 5 shifts of 10 bits.
-            let expected: Vec<i64> = direct(&rows, &inputs)
-                .chunks(weights.len())
-                .flat_map(|group| group.chunks(outputs))
-                .map(|run| run.iter().rev().fold(0i64, |sum, y| sum.wrapping_shl(10).wrapping_add(*y)))
-                .collect();
-            for method in METHODS {
-                let plan = Plan::compile(&rows, method, Some(pack), weights.len());
-                let found = in_the_exponent(&plan.program, &inputs);
-                prop_assert_eq!(&found, &expected);
-                prop_assert_eq!(method.counts(&rows, Some(pack), weights.len()), plan.counts);
-            }
-        }
-    }
-
-    #[test]
-    fn a_plan_for_weights_of_zero_has_no_products() {
-        let plan = Plan::cheapest(&rows(3, &[vec![0, 0, 0], vec![0, 0, 0]]), None, 2);
-        assert_eq!(plan.counts, Counts::default());
-        assert_eq!(plan.program.outputs(), [ONE, ONE]);
-    }
-
-    #[test]
-    fn unit_weights_cost_a_product_less_than_they_are() {
-        let plan = Plan::cheapest(&rows(5, &[vec![1, 1, 1, 1, 1]]), None, 1);
-        assert_eq!((plan.counts.products, plan.counts.squarings), (4, 0));
-        assert_eq!(plan.counts.inversions, 0);
-    }
-
-    #[test]
-    fn shared_inputs_get_tables_and_long_rows_get_buckets() {
-        // 300 outputs of one input share its powers.
-        let column: Vec<Vec<i32>> = (0..300).map(|i| vec![i % 100 + 1]).collect();
-        let plan = Plan::cheapest(&rows(1, &column), None, 300);
-        assert_eq!(plan.method, Method::Tables { digit_bits: None });
-        assert_eq!(plan.counts.products + plan.counts.squarings, 99);
-        // One output of 300 inputs with few distinct weights.
-        let row: Vec<i32> = (0..300).map(|i| i % 3 + 1).collect();
-        let plan = Plan::cheapest(&rows(300, &[row]), None, 1);
-        assert!(matches!(plan.method, Method::Buckets { .. }));
-        assert_eq!(plan.counts.products + plan.counts.squarings, 297 + 4);
     }
 }

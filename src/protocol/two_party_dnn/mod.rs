@@ -51,10 +51,12 @@
 //!
 //! [`Network::forward`]: crate::network::Network::forward
 
+mod plans;
 mod server;
 
 pub use super::exchange::{
     Answer, Client, ClientKeys, Header, LayoutChoice, MAX_IMAGES, MAX_MESSAGE, Opened, Progress,
     ProtocolError, Query, QueryId, Reply, StageTraffic, Step, traffic,
 };
+pub use plans::PlanRefused;
 pub use server::{Server, StageWork};

@@ -79,6 +79,30 @@ impl Server {
         &self.layers
     }
 
+    pub(super) fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
+    }
+
+    /// The methods that were compared for every stage of a query for `images`
+    /// images, quickest first, each with what it takes for one group of
+    /// ciphertexts.
+    ///
+    /// # Errors
+    ///
+    /// If there is no layout for one of the stages.
+    pub fn methods(
+        &self,
+        key_bits: u32,
+        images: usize,
+        packing: Packing,
+    ) -> Result<Vec<Vec<(Method, Counts)>>, ProtocolError> {
+        let of_stage = |(stage, layer): (usize, &Layer)| {
+            let layout = self.layout(stage, key_bits, images, packing)?;
+            Ok(layer.compare(&layout))
+        };
+        self.layers.iter().enumerate().map(of_stage).collect()
+    }
+
     /// What every stage of a query for `images` images takes, exactly.
     ///
     /// # Errors
