@@ -17,7 +17,7 @@ use pdnn::{
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 
 /// The committed networks for MNIST.
-const NETWORKS: [&str; 2] = ["lenet5", "lenet5-fast"];
+const NETWORKS: [&str; 3] = ["lenet5", "lenet5-fast", "lenet5-lite"];
 
 fn folder(name: &str) -> PathBuf {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
@@ -118,6 +118,19 @@ fn a_batch_with_the_fast_network() {
     let test = "a_batch_with_the_fast_network";
     let layout = LayoutChoice::Throughput;
     check_network("lenet5-fast", test, 2048, 200, 20, layout);
+}
+
+#[test]
+fn one_digit_with_the_lite_network() {
+    let test = "one_digit_with_the_lite_network";
+    check_network("lenet5-lite", test, 2048, 5, 1, LayoutChoice::Latency);
+}
+
+#[test]
+fn a_batch_with_the_lite_network() {
+    let test = "a_batch_with_the_lite_network";
+    let layout = LayoutChoice::Throughput;
+    check_network("lenet5-lite", test, 2048, 300, 20, layout);
 }
 
 /// The committed LeNet-5 with its poolings moved before the activations: as
@@ -304,9 +317,14 @@ fn a_full_batch_takes_as_many_products_as_it_did() {
 
 /// The rows that the card of the fast network states, side by side.
 #[test]
-fn the_fast_networks_card_states_what_a_prediction_takes() {
-    let card = card("lenet5-fast");
-    for name in NETWORKS {
+fn the_fast_networks_cards_state_what_a_prediction_takes() {
+    check_card("lenet5-fast", &["lenet5", "lenet5-fast"]);
+    check_card("lenet5-lite", &["lenet5-fast", "lenet5-lite"]);
+}
+
+fn check_card(of: &str, networks: &[&str]) {
+    let card = card(of);
+    for &name in networks {
         let server = planned(network(name));
         let room = server.room(2048).expect("slots");
         for (packing, images, what) in [
