@@ -17,6 +17,7 @@
 # Nothing else should run on the machine. Takes about ten minutes once built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/mnist.sh
 
 runs=5 images=2000 data= models="lenet5 lenet5-fast" out= update=no benches=yes gmp=yes
 fail() { echo "error: $*" >&2; exit 2; }
@@ -44,9 +45,7 @@ for model in $models; do
   [ -f "models/$model/profile.json" ] || fail "-m: no network in models/$model"
 done
 if [ -z "$data" ] && [ "$images" -gt 0 ]; then
-  for folder in ${PDNN_DATA:+"$PDNN_DATA/mnist"} data/mnist; do
-    if [ -d "$folder" ]; then data=$folder; break; fi
-  done
+  data=$(mnist_folder "")
   [ -n "$data" ] || fail "no MNIST test images; run scripts/fetch-mnist.sh, name their folder with -d, or leave batches out with -n 0"
 fi
 if [ $gmp = yes ] && [ $benches = yes ] && ! command -v m4 >/dev/null; then

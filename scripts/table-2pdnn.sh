@@ -14,6 +14,7 @@
 # for any image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/mnist.sh
 
 images=1000 bits=3072 out=target/table-2pdnn data=
 fail() { echo "error: $*" >&2; exit 2; }
@@ -32,13 +33,10 @@ shift $((OPTIND - 1))
 case $images in '' | *[!0-9]* | 0) fail "-n $images: expected a number of images, 1 to 10000" ;; esac
 case $bits in 2048 | 3072 | 4096) ;; *) fail "-b $bits: expected 2048, 3072 or 4096" ;; esac
 
-if [ -z "$data" ]; then
-  for folder in ${PDNN_DATA:+"$PDNN_DATA/mnist"} data/mnist; do
-    if [ -d "$folder" ]; then data=$folder; break; fi
-  done
-fi
-[ -n "$data" ] && [ -d "$data" ] ||
+found=$(mnist_folder "$data")
+[ -n "$found" ] ||
   fail "no MNIST test images${data:+ in $data}; run scripts/fetch-mnist.sh, or name their folder with -d"
+data=$found
 
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 cargo build --release --quiet --features train

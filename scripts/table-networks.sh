@@ -17,6 +17,7 @@
 # IFMA kernel; `cargo bench` measures them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/mnist.sh
 
 bits=2048 data='' validation=''
 fail() { echo "error: $*" >&2; exit 2; }
@@ -32,13 +33,10 @@ done
 shift $((OPTIND - 1))
 case $bits in 2048 | 3072 | 4096) ;; *) fail "-b $bits: expected 2048, 3072 or 4096" ;; esac
 
-if [ -z "$data" ]; then
-  for folder in ${PDNN_DATA:+"$PDNN_DATA/mnist"} data/mnist; do
-    if [ -d "$folder" ]; then data=$folder; break; fi
-  done
-fi
-[ -n "$data" ] && [ -d "$data" ] ||
+found=$(mnist_folder "$data")
+[ -n "$found" ] ||
   fail "no MNIST images${data:+ in $data}; run scripts/fetch-mnist.sh, or name their folder with -d"
+data=$found
 set_of() {
   for file in "$data/$1-ubyte" "$data/$1-ubyte.gz"; do
     if [ -f "$file" ]; then echo "$file"; return; fi

@@ -62,10 +62,7 @@ impl Ciphertexts {
         let mut bytes = vec![0; self.len() * width];
         let ring = self.key.ring();
         let rows = ring.leave(&self.elements);
-        let rows = rows.chunks_exact(2 * ring.limbs());
-        for (row, out) in rows.zip(bytes.chunks_exact_mut(width)) {
-            limbs::write_be(row, out);
-        }
+        limbs::write_rows_be(&rows, 2 * ring.limbs(), &mut bytes, width);
         bytes
     }
 

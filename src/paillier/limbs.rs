@@ -71,6 +71,15 @@ pub(super) fn write_be(limbs: &[u64], bytes: &mut [u8]) {
     top.copy_from_slice(&last[8 - top.len()..]);
 }
 
+/// Writes rows of `row_limbs` limbs as rows of `width` bytes: [`write_be`] of
+/// each.
+pub(super) fn write_rows_be(rows: &[u64], row_limbs: usize, bytes: &mut [u8], width: usize) {
+    let bytes = bytes.chunks_exact_mut(width);
+    for (row, out) in rows.chunks_exact(row_limbs).zip(bytes) {
+        write_be(row, out);
+    }
+}
+
 /// a + b·mask into `a` (b no longer than a; mask all ones or zero); the carry.
 pub(super) fn add_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
     let mut carry = 0;

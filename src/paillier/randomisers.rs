@@ -117,12 +117,7 @@ impl Randomisers {
         let (ring, width) = (self.key.ring(), Ciphertexts::width(&self.key));
         let rows = Zeroizing::new(ring.leave(&self.elements));
         let mut bytes = Zeroizing::new(vec![0; self.len() * width]);
-        for (row, out) in rows
-            .chunks_exact(2 * ring.limbs())
-            .zip(bytes.chunks_exact_mut(width))
-        {
-            limbs::write_be(row, out);
-        }
+        limbs::write_rows_be(&rows, 2 * ring.limbs(), &mut bytes, width);
         bytes
     }
 
