@@ -5,14 +5,17 @@ use std::{fs, path::PathBuf};
 use serde_json::json;
 
 use crate::{
-    file::plan::{plan_path, save_plans},
+    file::{
+        folder::AnyNetwork,
+        plan::{plan_path, save_plans},
+    },
     protocol::two_party_dnn::Server,
     report::{count, size},
 };
 
 use super::{
     console::Console,
-    error::{CliResult, Explain},
+    error::{CliResult, Explain, bail},
     network,
 };
 
@@ -36,7 +39,13 @@ pub(crate) struct Args {
 
 /// Looks for plans and writes them.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
-    let network = network::fixed(Some(&args.network), console)?;
+    let AnyNetwork::Fixed(network) = network::network(Some(&args.network), console)? else {
+        bail!(
+            "{}: a Bayesian network's weights are drawn anew for every query, so nothing can be \
+             found beforehand; expected a network of fixed weights",
+            args.network.display()
+        );
+    };
     let path = plan_path(&args.network).explain()?;
     let mut server = Server::new(network.clone());
     let plans = {

@@ -207,3 +207,14 @@ fn a_session_keeps_its_samples() {
     }
     panic!("three layers, three replies");
 }
+
+#[test]
+fn a_plan_for_a_bayesian_network_is_refused() {
+    let place = place();
+    let error = place.fails(&["plan", "bayes"]);
+    assert!(
+        error.contains("expected a network of fixed weights"),
+        "{error}"
+    );
+    assert!(!place.path("bayes/plan.safetensors").exists());
+}
