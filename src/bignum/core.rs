@@ -241,7 +241,7 @@ impl<K: Lanes> Core<K> {
     pub(super) fn one(&self, count: usize) -> Elements {
         Elements {
             stride: self.stride(),
-            rows: self.one.repeat(count),
+            rows: self.one.repeat(count).into(),
         }
     }
 

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range};
 
 use zeroize::Zeroize;
 
+use super::memory::Words;
+
 /// Residues modulo m², one row after the other, in the form of the kernel of
 /// the [`Ring`](super::Ring) that made them. Only that ring (or one for the
 /// same modulus and kernel) can use or read them.
@@ -15,14 +17,22 @@ use zeroize::Zeroize;
 pub struct Elements {
     /// Words of a row.
     pub(super) stride: usize,
-    pub(super) rows: Vec<u64>,
+    pub(super) rows: Words,
 }
 
 impl Elements {
     pub(super) fn zeroed(stride: usize, count: usize) -> Elements {
         Elements {
             stride,
-            rows: vec![0; stride * count],
+            rows: Words::zeroed(stride * count),
+        }
+    }
+
+    /// None yet, with room for `count`.
+    pub(super) fn with_capacity(stride: usize, count: usize) -> Elements {
+        Elements {
+            stride,
+            rows: Words::with_capacity(stride * count),
         }
     }
 
@@ -48,7 +58,7 @@ impl Elements {
         let rows = &self.rows[range.start * self.stride..range.end * self.stride];
         Elements {
             stride: self.stride,
-            rows: rows.to_vec(),
+            rows: rows.to_vec().into(),
         }
     }
 
@@ -57,7 +67,7 @@ impl Elements {
     /// # Panics
     /// If an index is not below `len()`.
     pub fn gather(&self, indices: &[usize]) -> Elements {
-        let mut rows = Vec::with_capacity(indices.len() * self.stride);
+        let mut rows = Words::with_capacity(indices.len() * self.stride);
         for &i in indices {
             rows.extend_from_slice(self.row(i));
         }
@@ -83,9 +93,7 @@ impl Elements {
     /// If the parts come from rings of different sizes.
     pub fn concat(parts: &[&Elements]) -> Option<Elements> {
         let first = parts.first()?;
-        let mut all = Elements::zeroed(first.stride, 0);
-        all.rows
-            .reserve_exact(parts.iter().map(|e| e.rows.len()).sum());
+        let mut all = Elements::with_capacity(first.stride, parts.iter().map(|e| e.len()).sum());
         for part in parts {
             all.extend(part);
         }

@@ -55,7 +55,7 @@ impl<K: Lanes> Core<K> {
     fn is_unit(&self, row: &[u64]) -> bool {
         let element = Elements {
             stride: self.stride(),
-            rows: row.to_vec(),
+            rows: row.to_vec().into(),
         };
         let (u0, _) = self.digits(&element);
         inverse(&u0, &self.m).is_some()

@@ -20,6 +20,7 @@ mod euclid;
 mod invert;
 #[allow(unsafe_code)]
 mod kernel;
+mod memory;
 mod power;
 mod program;
 mod ring;

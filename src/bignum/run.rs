@@ -43,8 +43,7 @@ impl Arena<'_> {
     }
 
     fn gather(&self, indices: &[u32]) -> Elements {
-        let mut out = Elements::zeroed(self.inputs.stride, 0);
-        out.rows.reserve(indices.len() * out.stride);
+        let mut out = Elements::with_capacity(self.inputs.stride, indices.len());
         for &i in indices {
             out.rows.extend_from_slice(self.row(i));
         }
@@ -88,6 +87,7 @@ impl<K: Lanes> Core<K> {
                 }
                 // A product by 1 is left out, which a chain cannot do.
                 Stage::Products(rows) if !made.of_one => self.chains(rows, &arena),
+                Stage::Powers(pairs) if !made.of_one => self.pairs(pairs, &arena),
                 other => self.steps(other, &arena),
             };
             arena.stages.push((made.first, Some(results)));
@@ -151,6 +151,27 @@ impl<K: Lanes> Core<K> {
                 // Sorted by length: the first lane is the longest.
                 for t in 1..lists[0].len() {
                     self.load_by(factor, lanes.len(), |lane| at(lane, t));
+                    self.k.mul_assign(acc, factor);
+                }
+                self.k.scatter(acc, out);
+            },
+        )
+    }
+
+    /// Products of two elements each.
+    fn pairs(&self, pairs: &[(u32, u32)], arena: &Arena<'_>) -> Elements {
+        let square = |&(a, b): &(u32, u32)| a == b;
+        let costs = pairs.iter().map(|pair| 5 - usize::from(square(pair)));
+        self.by_cost(
+            costs.collect(),
+            || (self.k.block(), self.k.block()),
+            |(acc, factor), lanes, out| {
+                self.load_by(acc, lanes.len(), |lane| arena.row(pairs[lanes[lane]].0));
+                // Sorted by cost: if the first is a square, so are all.
+                if square(&pairs[lanes[0]]) {
+                    self.k.sqr_assign(acc);
+                } else {
+                    self.load_by(factor, lanes.len(), |lane| arena.row(pairs[lanes[lane]].1));
                     self.k.mul_assign(acc, factor);
                 }
                 self.k.scatter(acc, out);

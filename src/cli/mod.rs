@@ -16,6 +16,7 @@ mod audit;
 mod both_sides;
 mod completions;
 mod console;
+mod cores;
 mod decrypt;
 mod dot;
 mod encrypt;
@@ -167,6 +168,7 @@ pub fn main() -> ExitCode {
         // Whatever computes will say so itself; the rest can do without.
         Err(e) => console.debug(&e.to_string()),
     }
+    cores::start();
     let outcome = interrupt::install().and_then(|()| cli.command.run(&console));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

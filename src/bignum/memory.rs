@@ -1,0 +1,232 @@
+//! Memory for many residues.
+//!
+//! The first touch of a page costs about as much as seven products modulo n²
+//! (n of 2048 bits), and a page has room for six residues. So where the system
+//! has large pages, long vectors are made of those: one first touch for three
+//! thousand residues.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use zeroize::Zeroize;
+
+/// Words of 64 bits; a vector of fixed or growing length.
+#[derive(Clone)]
+pub(super) struct Words(Store);
+
+#[derive(Clone)]
+enum Store {
+    Heap(Vec<u64>),
+    #[cfg(target_os = "linux")]
+    Large(large::Pages),
+}
+
+impl Words {
+    /// `len` zeros.
+    pub(super) fn zeroed(len: usize) -> Words {
+        #[cfg(target_os = "linux")]
+        if let Some(pages) = large::Pages::zeroed(len, len) {
+            return Words(Store::Large(pages));
+        }
+        Words(Store::Heap(vec![0; len]))
+    }
+
+    /// None yet, with room for `capacity`.
+    pub(super) fn with_capacity(capacity: usize) -> Words {
+        #[cfg(target_os = "linux")]
+        if let Some(pages) = large::Pages::zeroed(0, capacity) {
+            return Words(Store::Large(pages));
+        }
+        Words(Store::Heap(Vec::with_capacity(capacity)))
+    }
+
+    /// Appends words. Beyond the room that was asked for, all move.
+    pub(super) fn extend_from_slice(&mut self, more: &[u64]) {
+        match &mut self.0 {
+            Store::Heap(words) => words.extend_from_slice(more),
+            #[cfg(target_os = "linux")]
+            Store::Large(pages) => {
+                if !pages.extend(more) {
+                    let mut moved = Words::with_capacity(2 * (pages.len() + more.len()));
+                    moved.extend_from_slice(pages);
+                    moved.extend_from_slice(more);
+                    *self = moved;
+                }
+            }
+        }
+    }
+}
+
+impl From<Vec<u64>> for Words {
+    fn from(words: Vec<u64>) -> Words {
+        Words(Store::Heap(words))
+    }
+}
+
+impl Deref for Words {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        match &self.0 {
+            Store::Heap(words) => words,
+            #[cfg(target_os = "linux")]
+            Store::Large(pages) => pages,
+        }
+    }
+}
+
+impl DerefMut for Words {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        match &mut self.0 {
+            Store::Heap(words) => words,
+            #[cfg(target_os = "linux")]
+            Store::Large(pages) => pages,
+        }
+    }
+}
+
+impl Zeroize for Words {
+    /// Wipes all, and leaves an empty vector.
+    fn zeroize(&mut self) {
+        match &mut self.0 {
+            // With what a vector has room for beyond its length.
+            Store::Heap(words) => words.zeroize(),
+            #[cfg(target_os = "linux")]
+            Store::Large(pages) => {
+                pages.zeroize();
+                *self = Words::from(Vec::new());
+            }
+        }
+    }
+}
+
+/// The length only: some words are secret.
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Words({})", self.len())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod large {
+    use std::ops::{Deref, DerefMut};
+
+    use memmap2::{Advice, MmapMut};
+    use zeroize::Zeroize;
+
+    /// Bytes of a large page. Only memory of a multiple of this length begins
+    /// at the beginning of one.
+    const PAGE: usize = 2 << 20;
+
+    /// Fewest bytes that are worth a large page.
+    const LEAST: usize = 512 << 10;
+
+    /// Large pages, if the system has any left; the words are in the first.
+    pub(super) struct Pages {
+        map: MmapMut,
+        len: usize,
+    }
+
+    impl Pages {
+        /// `len` zeros and room for `capacity`; `None` if that is too little,
+        /// or there is no memory.
+        pub(super) fn zeroed(len: usize, capacity: usize) -> Option<Pages> {
+            let bytes = capacity.max(len).checked_mul(8)?;
+            if bytes < LEAST {
+                return None;
+            }
+            let map = MmapMut::map_anon(bytes.checked_next_multiple_of(PAGE)?).ok()?;
+            // Small pages do as well.
+            let _ = map.advise(Advice::HugePage);
+            Some(Pages { map, len })
+        }
+
+        /// Whether there was room for `more`.
+        pub(super) fn extend(&mut self, more: &[u64]) -> bool {
+            let end = self.len + more.len();
+            let all: &mut [u64] = bytemuck::cast_slice_mut(&mut self.map);
+            let Some(room) = all.get_mut(self.len..end) else {
+                return false;
+            };
+            room.copy_from_slice(more);
+            self.len = end;
+            true
+        }
+    }
+
+    impl Deref for Pages {
+        type Target = [u64];
+
+        fn deref(&self) -> &[u64] {
+            &bytemuck::cast_slice(&self.map)[..self.len]
+        }
+    }
+
+    impl DerefMut for Pages {
+        fn deref_mut(&mut self) -> &mut [u64] {
+            &mut bytemuck::cast_slice_mut(&mut self.map)[..self.len]
+        }
+    }
+
+    impl Clone for Pages {
+        fn clone(&self) -> Pages {
+            // What exists once may exist twice, or the program ends here as it
+            // does with any vector.
+            let mut copy = Pages::zeroed(0, self.len.max(LEAST / 8)).expect("memory for a copy");
+            copy.extend(self);
+            copy
+        }
+    }
+
+    impl Zeroize for Pages {
+        fn zeroize(&mut self) {
+            self.deref_mut().zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn words_are_a_vector(
+            zeros in 0usize..100_000,
+            room in 0usize..400_000,
+            parts in prop::collection::vec(0usize..200_000, 0..5),
+        ) {
+            for mut words in [Words::zeroed(zeros), Words::with_capacity(room)] {
+                let mut expected = words.to_vec();
+                prop_assert!(expected.iter().all(|&word| word == 0));
+                for (seed, &len) in parts.iter().enumerate() {
+                    let more: Vec<u64> = (0..len as u64).map(|i| i * i + seed as u64).collect();
+                    words.extend_from_slice(&more);
+                    expected.extend_from_slice(&more);
+                }
+                prop_assert!(*words == *expected);
+                if let Some(last) = words.last_mut() {
+                    *last ^= 1;
+                }
+                let copy = words.clone();
+                prop_assert!(*copy == *words);
+                words.zeroize();
+                prop_assert!(words.is_empty());
+                if let Some(last) = expected.last_mut() {
+                    *last ^= 1;
+                }
+                prop_assert!(*copy == *expected);
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_words() {
+        let words = Words::from(vec![77; 3]);
+        assert_eq!(format!("{words:?}"), "Words(3)");
+    }
+}
