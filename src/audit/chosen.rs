@@ -93,7 +93,12 @@ impl Plan {
         let needed = taps.div_ceil(per_group);
         let mut groups = needed;
         let layout = loop {
-            let images = (groups - 1) * slots.slots / positions + 1;
+            // So many that no two output channels share a ciphertext.
+            let least = match packing {
+                Packing::Latency => slots.slots / 2 / positions + 1,
+                Packing::Throughput => 1,
+            };
+            let images = ((groups - 1) * slots.slots / positions + 1).max(least);
             match service.layout(stage, packing, images) {
                 Ok(layout) if images * service.draws() <= MAX_IMAGES => break layout,
                 // One image is never too many.

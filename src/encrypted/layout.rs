@@ -3,12 +3,12 @@
 //! A plaintext has room for about a hundred values side by side ([`SlotLayout`]),
 //! and one power by a weight acts on all of them. Two packings use that:
 //!
-//! * [`Packing::Latency`], for one image or a few. In a convolution a
-//!   ciphertext holds *one kernel tap at many output positions* (of all images,
-//!   one after the other), so that its power by a weight serves them all and
-//!   the result comes back packed. In a dense layer a ciphertext holds one input
-//!   (of all images), and the server shifts outputs side by side before they
-//!   return.
+//! * [`Packing::Latency`], for one image or a few. A ciphertext holds *one kernel
+//!   tap at many output positions* (of all images, one after the other), so that
+//!   its power by a weight serves them all and the result comes back packed. A
+//!   dense layer has one position, and its inputs for taps. Where slots are left
+//!   over, the client leaves some free behind every position, and the server
+//!   shifts results of other output channels into them before they return.
 //! * [`Packing::Throughput`], for many images: a ciphertext holds *one element
 //!   of many images*, a slot an image. No value is sent twice.
 //!
@@ -17,8 +17,8 @@
 //! stands. It follows from public things alone (layer shape, slot bits, key
 //! bits, number of images, packing), so both sides compute it for themselves.
 //!
-//! No slot ever holds a partial product: slots are numbered from 0 without gaps,
-//! and those above the last used one hold 0 in every input, so 0 in the result.
+//! No slot ever holds a partial product: one without a result holds 0 in every
+//! input, so 0 in the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,38 +71,36 @@ pub struct StageLayout {
     shape: Shape,
 }
 
-/// The three ways in which slots are counted.
+/// The two ways in which slots are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
-    /// Slot = position, images one after the other; a group is a run of slots.
-    Taps,
-    /// Slot = (output, image): `group` images to a group, `outputs` outputs to
-    /// a ciphertext.
-    Dense { group: usize, outputs: usize },
+    /// Slot = (position, output), the positions of all images one after the
+    /// other: `positions` of them to a group, `outputs` output channels to a
+    /// ciphertext.
+    Taps { positions: usize, outputs: usize },
     /// Slot = image.
     Images,
 }
 
-/// Most reply ciphertexts of a dense layer that are worth a shorter chain: they
-/// are shifted, re-randomised and decrypted side by side in the eight lanes of
-/// a vector kernel.
+/// Most reply ciphertexts of a layer that are worth a shorter chain: they are
+/// shifted, re-randomised and decrypted side by side in the eight lanes of a
+/// vector kernel.
 const SIDE_BY_SIDE: usize = 8;
 
 /// Squarings of a chain that are not worth splitting it further.
 const SHORT_CHAIN: usize = 256;
 
-/// How many of a dense layer's outputs share a ciphertext, in each of `groups`
-/// groups of `group` images.
+/// How many output channels of `channels` share a ciphertext that has `room` for
+/// them.
 ///
 /// Shifting outputs side by side takes one squaring after the other, as many as
 /// there are bits below the last output: while it lasts all other lanes and
 /// cores wait. So a reply that would fit one ciphertext is spread over a few.
-fn outputs_together(outputs: usize, groups: usize, group: usize, slots: SlotLayout) -> usize {
-    let room = (slots.slots / group).min(outputs).max(1);
-    let fewest = outputs.div_ceil(room);
-    let shifts = outputs * group * slots.bits as usize;
-    let most = (SIDE_BY_SIDE / groups).max(fewest);
-    outputs.div_ceil(shifts.div_ceil(SHORT_CHAIN).clamp(fewest, most))
+fn outputs_together(channels: usize, room: usize, slots: SlotLayout) -> usize {
+    let fewest = channels.div_ceil(room.clamp(1, channels.max(1)));
+    let shifts = channels * slots.bits as usize;
+    let most = SIDE_BY_SIDE.max(fewest);
+    channels.div_ceil(shifts.div_ceil(SHORT_CHAIN).clamp(fewest, most))
 }
 
 impl StageLayout {
@@ -137,15 +135,14 @@ impl StageLayout {
         if slots.slots == 0 || images == 0 {
             return None;
         }
-        let shape = match (packing, linear) {
-            (Packing::Throughput, _) => Shape::Images,
-            (Packing::Latency, Linear::Conv { .. }) => Shape::Taps,
-            (Packing::Latency, Linear::Dense { outputs, .. }) => {
-                let group = images.min(slots.slots);
-                let groups = images.div_ceil(group);
-                Shape::Dense {
-                    group,
-                    outputs: outputs_together(*outputs, groups, group, slots),
+        let shape = match packing {
+            Packing::Throughput => Shape::Images,
+            Packing::Latency => {
+                let positions = (images * linear.positions()).min(slots.slots);
+                let room = slots.slots / positions;
+                Shape::Taps {
+                    positions,
+                    outputs: outputs_together(linear.channels(), room, slots),
                 }
             }
         };
@@ -176,8 +173,9 @@ impl StageLayout {
     /// How many independent groups of ciphertexts there are.
     pub fn groups(&self) -> usize {
         match self.shape {
-            Shape::Taps => (self.images * self.linear.positions()).div_ceil(self.slots.slots),
-            Shape::Dense { group, .. } => self.images.div_ceil(group),
+            Shape::Taps { positions, .. } => {
+                (self.images * self.linear.positions()).div_ceil(positions)
+            }
             Shape::Images => self.images.div_ceil(self.slots.slots),
         }
     }
@@ -185,8 +183,8 @@ impl StageLayout {
     /// Ciphertexts that the client sends for a group.
     pub fn inputs_per_group(&self) -> usize {
         match self.shape {
-            Shape::Taps => self.linear.taps(),
-            Shape::Dense { .. } | Shape::Images => self.linear.input_shape().len(),
+            Shape::Taps { .. } => self.linear.taps(),
+            Shape::Images => self.linear.input_shape().len(),
         }
     }
 
@@ -194,16 +192,16 @@ impl StageLayout {
     /// outputs.
     pub fn rows_per_group(&self) -> usize {
         match self.shape {
-            Shape::Taps => self.linear.channels(),
-            Shape::Dense { .. } | Shape::Images => self.linear.output_shape().len(),
+            Shape::Taps { .. } => self.linear.channels(),
+            Shape::Images => self.linear.output_shape().len(),
         }
     }
 
     /// Ciphertexts that the server returns for a group.
     pub fn outputs_per_group(&self) -> usize {
         match self.shape {
-            Shape::Dense { outputs, .. } => self.rows_per_group().div_ceil(outputs),
-            Shape::Taps | Shape::Images => self.rows_per_group(),
+            Shape::Taps { outputs, .. } => self.rows_per_group().div_ceil(outputs),
+            Shape::Images => self.rows_per_group(),
         }
     }
 
@@ -221,68 +219,66 @@ impl StageLayout {
     /// each; `None` if the layout needs no shifting.
     pub fn shifted_outputs(&self) -> Option<(usize, u32)> {
         match self.shape {
-            Shape::Dense { group, outputs } if outputs > 1 => {
-                Some((outputs, group as u32 * self.slots.bits))
-            }
+            Shape::Taps { outputs, .. } if outputs > 1 => Some((outputs, self.slots.bits)),
             _ => None,
         }
     }
 
     /// Whether the layer's rows are indexed by kernel tap rather than by input
-    /// element.
+    /// element: for a dense layer the same.
     pub fn by_tap(&self) -> bool {
-        self.shape == Shape::Taps
+        self.shape != Shape::Images && matches!(self.linear, Linear::Conv { .. })
     }
 
     /// The images that have values in `group`.
     pub fn images_of(&self, group: usize) -> std::ops::Range<usize> {
-        let (first, count) = match self.shape {
-            Shape::Taps => {
-                let positions = self.linear.positions();
-                let slots = self.slots.slots;
-                let first = group * slots / positions;
-                let last = (((group + 1) * slots).div_ceil(positions)).min(self.images);
-                return first..last;
-            }
-            Shape::Dense { group: size, .. } => (group * size, size),
-            Shape::Images => (group * self.slots.slots, self.slots.slots),
-        };
-        first..(first + count).min(self.images)
-    }
-
-    /// Slots that hold a result in output ciphertext `output` of `group`.
-    pub fn used(&self, group: usize, output: usize) -> usize {
         match self.shape {
-            Shape::Taps => {
-                let all = self.images * self.linear.positions();
-                (all - group * self.slots.slots).min(self.slots.slots)
+            Shape::Taps { .. } => {
+                let positions = self.linear.positions();
+                let used = self.positions_of(group);
+                used.start / positions..used.end.div_ceil(positions)
             }
-            Shape::Images => self.images_of(group).len(),
-            Shape::Dense {
-                group: size,
-                outputs,
-            } => {
-                let here = (self.rows_per_group() - output * outputs).min(outputs);
-                // Only a group of its own run can be short of images, and then
-                // it has one output a ciphertext.
-                (here - 1) * size + self.images_of(group).len()
+            Shape::Images => {
+                let slots = self.slots.slots;
+                group * slots..((group + 1) * slots).min(self.images)
             }
         }
     }
 
-    /// Image and output element of a used slot.
-    fn element(&self, group: usize, output: usize, slot: usize) -> (usize, usize) {
+    /// The positions that have values in `group` of taps, counted through over
+    /// all images.
+    fn positions_of(&self, group: usize) -> std::ops::Range<usize> {
+        let all = self.images * self.linear.positions();
         match self.shape {
-            Shape::Taps => {
-                let positions = self.linear.positions();
-                let at = group * self.slots.slots + slot;
-                (at / positions, output * positions + at % positions)
+            Shape::Taps { positions, .. } => group * positions..((group + 1) * positions).min(all),
+            Shape::Images => 0..0,
+        }
+    }
+
+    /// Slots up to the last that holds a result in output ciphertext `output`
+    /// of `group`.
+    pub fn used(&self, group: usize, output: usize) -> usize {
+        match self.shape {
+            Shape::Taps { outputs, .. } => {
+                let here = (self.rows_per_group() - output * outputs).min(outputs);
+                (self.positions_of(group).len() - 1) * outputs + here
             }
-            Shape::Images => (group * self.slots.slots + slot, output),
-            Shape::Dense {
-                group: size,
-                outputs,
-            } => (group * size + slot % size, output * outputs + slot / size),
+            Shape::Images => self.images_of(group).len(),
+        }
+    }
+
+    /// Image and output element of a used slot; `None` where the last
+    /// ciphertext has fewer outputs than the others.
+    fn element(&self, group: usize, output: usize, slot: usize) -> Option<(usize, usize)> {
+        match self.shape {
+            Shape::Taps { outputs, .. } => {
+                let positions = self.linear.positions();
+                let at = self.positions_of(group).start + slot / outputs;
+                let channel = output * outputs + slot % outputs;
+                let element = channel * positions + at % positions;
+                (channel < self.linear.channels()).then_some((at / positions, element))
+            }
+            Shape::Images => Some((group * self.slots.slots + slot, output)),
         }
     }
 
@@ -293,25 +289,22 @@ impl StageLayout {
     /// read.
     pub fn pack_group(&self, group: usize, activations: &[Vec<i64>]) -> Vec<Plaintext> {
         match self.shape {
-            Shape::Taps => {
+            Shape::Taps { outputs, .. } => {
                 let positions = self.linear.positions();
-                let first = group * self.slots.slots;
-                let last = (first + self.slots.slots).min(self.images * positions);
+                let used = self.positions_of(group);
                 (0..self.linear.taps())
                     .map(|tap| {
-                        let values: Vec<i64> = (first..last)
-                            .map(|at| {
-                                let image = &activations[at / positions];
-                                self.linear
-                                    .tap_input(at % positions, tap)
-                                    .map_or(0, |input| image[input])
-                            })
-                            .collect();
+                        let mut values = vec![0; (used.len() - 1) * outputs + 1];
+                        for (value, at) in values.iter_mut().step_by(outputs).zip(used.clone()) {
+                            let image = &activations[at / positions];
+                            let input = self.linear.tap_input(at % positions, tap);
+                            *value = input.map_or(0, |input| image[input]);
+                        }
                         pack(&values, self.slots)
                     })
                     .collect()
             }
-            Shape::Dense { .. } | Shape::Images => {
+            Shape::Images => {
                 let images = self.images_of(group);
                 (0..self.inputs_per_group())
                     .map(|input| {
@@ -333,7 +326,10 @@ impl StageLayout {
         (0..self.outputs_per_group())
             .map(|output| {
                 let values: Vec<i64> = (0..self.used(group, output))
-                    .map(|slot| bias[self.element(group, output, slot).1 / positions])
+                    .map(|slot| match self.element(group, output, slot) {
+                        Some((_, element)) => bias[element / positions],
+                        None => 0,
+                    })
                     .collect();
                 pack(&values, self.slots)
             })
@@ -343,8 +339,8 @@ impl StageLayout {
     /// Unpacks the decrypted results of `group` into `results`: one tensor an
     /// image of the whole query, each of the layer's output shape.
     ///
-    /// Every slot is checked against `range`, and what lies above the last used
-    /// slot against 0.
+    /// Every slot is checked against `range`, and what holds no result against
+    /// 0.
     ///
     /// # Errors
     ///
@@ -361,11 +357,13 @@ impl StageLayout {
             let values = unpack(plaintext, self.slots, used)
                 .map_err(|source| LayoutError::HighBits { output, source })?;
             for (slot, value) in values.into_iter().enumerate() {
-                if !range.contains(value) {
-                    return Err(LayoutError::OutOfRange { output, slot });
+                match self.element(group, output, slot) {
+                    Some((image, element)) if range.contains(value) => {
+                        results[image][element] = value;
+                    }
+                    None if value == 0 => {}
+                    _ => return Err(LayoutError::OutOfRange { output, slot }),
                 }
-                let (image, element) = self.element(group, output, slot);
-                results[image][element] = value;
             }
         }
         Ok(())
@@ -447,7 +445,9 @@ mod tests {
                     let used = layout.used(group, output);
                     assert!(used <= layout.slots.slots, "{layout:?}");
                     for slot in 0..used {
-                        let (image, element) = layout.element(group, output, slot);
+                        let Some((image, element)) = layout.element(group, output, slot) else {
+                            continue;
+                        };
                         assert!(layout.images_of(group).contains(&image));
                         let at = &mut seen[image * outputs + element];
                         assert!(!*at, "{layout:?}: two slots for one result");
@@ -470,9 +470,9 @@ mod tests {
                 let plaintexts: Vec<Plaintext> = (0..layout.outputs_per_group())
                     .map(|output| {
                         let values: Vec<i64> = (0..layout.used(group, output))
-                            .map(|slot| {
-                                let (image, element) = layout.element(group, output, slot);
-                                value(image, element)
+                            .map(|slot| match layout.element(group, output, slot) {
+                                Some((image, element)) => value(image, element),
+                                None => 0,
                             })
                             .collect();
                         pack(&values, layout.slots)
@@ -494,7 +494,7 @@ mod tests {
     fn packed() -> (StageLayout, Vec<i64>, Vec<Vec<i64>>) {
         let layout = StageLayout::new(&dense(), INPUTS, RANGE, KEY_BITS, 3, Packing::Latency)
             .expect("16 slots");
-        assert_eq!(layout.shifted_outputs(), Some((4, 24)));
+        assert_eq!(layout.shifted_outputs(), Some((4, 8)));
         let values = vec![1; layout.used(0, 0)];
         (layout, values, vec![vec![0; 7]; 3])
     }
@@ -527,6 +527,50 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_a_slot_without_a_result_is_refused() {
+        let (layout, _, mut results) = packed();
+        // The second ciphertext has three outputs, in every fourth slot none.
+        let mut values = [1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1];
+        assert_eq!(layout.used(0, 1), values.len());
+        let first = pack(&[1; 12], layout.slots);
+        let mut unpack = |values: &[i64]| {
+            let plaintexts = [first.clone(), pack(values, layout.slots)];
+            layout.unpack_group(0, &plaintexts, RANGE, &mut results)
+        };
+        unpack(&values).expect("zeros where there is no result");
+        values[7] = 1;
+        let refused = unpack(&values);
+        assert!(
+            matches!(refused, Err(LayoutError::OutOfRange { output: 1, slot: 7 })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn output_channels_fill_the_slots_that_positions_leave() {
+        let conv2 = Linear::Conv {
+            input: network::Shape::new(6, 14, 14),
+            outputs: 16,
+            kernel: (6, 6),
+            stride: 2,
+            padding: 0,
+        };
+        // 25 positions in 146 slots of 14 bits.
+        let range = Range::new(-(1 << 13), (1 << 13) - 1);
+        let at = |images| {
+            StageLayout::new(&conv2, INPUTS, range, 2048, images, Packing::Latency).expect("slots")
+        };
+        let sent = |layout: StageLayout| (layout.inputs(), layout.outputs());
+        assert_eq!(at(1).shifted_outputs(), Some((4, 14)));
+        assert_eq!(sent(at(1)), (216, 4));
+        assert_eq!(at(2).shifted_outputs(), Some((2, 14)));
+        assert_eq!(sent(at(2)), (216, 8));
+        assert_eq!(at(3).shifted_outputs(), None);
+        assert_eq!(sent(at(3)), (216, 16));
+        assert_eq!(sent(at(6)), (432, 32));
+    }
+
+    #[test]
     fn a_long_chain_of_shifts_is_split_over_a_few_ciphertexts() {
         let dense1 = Linear::Dense {
             inputs: 400,
@@ -540,9 +584,9 @@ mod tests {
         assert_eq!(at(1).outputs(), 8);
         assert_eq!(at(1).shifted_outputs(), Some((15, 15)));
         assert_eq!(at(5).outputs(), 8);
-        assert_eq!(at(5).shifted_outputs(), Some((15, 75)));
+        assert_eq!(at(5).shifted_outputs(), Some((15, 15)));
         // Where more than eight ciphertexts are needed, they are full.
-        assert_eq!(at(20).shifted_outputs(), Some((6, 300)));
+        assert_eq!(at(20).shifted_outputs(), Some((6, 15)));
         assert_eq!(at(150).groups(), 2);
         assert_eq!(at(150).shifted_outputs(), None);
         // A short chain stays whole.

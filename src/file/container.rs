@@ -64,9 +64,9 @@ impl Kind {
     /// A network's weights.
     pub const MODEL: Kind = Kind::new("model", 1);
     /// A client's ciphertexts, on their way to a server.
-    pub const QUERY: Kind = Kind::new("query", 1);
+    pub const QUERY: Kind = Kind::new("query", 2);
     /// A server's ciphertexts, on their way back.
-    pub const REPLY: Kind = Kind::new("reply", 1);
+    pub const REPLY: Kind = Kind::new("reply", 2);
 
     /// A kind called `name` in format `version`.
     pub const fn new(name: &'static str, version: u32) -> Kind {

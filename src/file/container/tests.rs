@@ -253,11 +253,11 @@ fn the_wrong_kind() {
 
 #[test]
 fn the_wrong_version() {
-    let newer = Kind::new("query", 2);
-    let error = Container::from_bytes(&bytes(), newer).expect_err("version 1 is not 2");
+    let newer = Kind::new("query", 3);
+    let error = Container::from_bytes(&bytes(), newer).expect_err("version 2 is not 3");
     assert!(matches!(
         error,
-        ContainerError::WrongVersion { expected: 2, .. }
+        ContainerError::WrongVersion { expected: 3, .. }
     ));
     assert!(Container::read_any(&bytes()[..], DEFAULT_LIMIT).is_ok());
 }
@@ -321,7 +321,7 @@ fn a_size_beyond_the_limit_is_refused_before_the_data_are_read() {
         }
     }
     let text = format!(
-        "{{\"__metadata__\":{{\"digest\":\"{BLANK_DIGEST}\",\"format_version\":\"1\",\
+        "{{\"__metadata__\":{{\"digest\":\"{BLANK_DIGEST}\",\"format_version\":\"2\",\
          \"kind\":\"query\"}},\"x\":{{\"dtype\":\"U8\",\"shape\":[1099511627776],\
          \"data_offsets\":[0,1099511627776]}}}}"
     );
