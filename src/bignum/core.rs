@@ -5,7 +5,10 @@
 use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{elements::Elements, kernel::Lanes};
+use super::{
+    elements::Elements,
+    kernel::{Lanes, add_product},
+};
 
 /// Least number of products that is worth waking the other threads for.
 pub(super) const PARALLEL_PRODUCTS: usize = 12;
@@ -417,19 +420,15 @@ impl<K: Lanes> Core<K> {
     }
 
     pub(super) fn leave(&self, e: &Elements) -> Vec<u64> {
-        let h = self.k.limbs();
-        self.unpacked(e, 2 * h, |u0, u1, row| {
-            row[..h].copy_from_slice(u0);
-            for (a, &digit) in u1.iter().enumerate() {
-                let mut carry = 0u64;
-                for (r, &m) in row[a..].iter_mut().zip(&self.m) {
-                    let t = *r as u128 + digit as u128 * m as u128 + carry as u128;
-                    (*r, carry) = (t as u64, (t >> 64) as u64);
-                }
-                // Row a ends where nothing has been written yet.
-                row[a + h] = carry;
-            }
-        })
+        self.unpacked(e, 2 * self.k.limbs(), |u0, u1, row| self.join(u0, u1, row))
+    }
+
+    /// u0 + u1·m, in twice as many limbs.
+    fn join(&self, u0: &[u64], u1: &[u64], row: &mut [u64]) {
+        let (low, high) = row.split_at_mut(u0.len());
+        low.copy_from_slice(u0);
+        high.fill(0);
+        add_product(u1, &self.m, row);
     }
 
     pub(super) fn join_digits(&self, u0: &[u64], u1: &[u64]) -> Elements {
@@ -461,17 +460,75 @@ impl<K: Lanes> Core<K> {
         (half(0), half(h))
     }
 
-    pub(super) fn mul_one_plus(&self, rho: &Elements, m_rows: &[u64]) -> Elements {
-        let h = self.k.limbs();
-        assert_eq!(m_rows.len(), h * rho.len(), "one row for each element");
+    pub(super) fn mul_one_plus(&self, rho: &Elements, u_rows: &[u64]) -> Elements {
+        self.check(rho);
         let entry = Zeroizing::new(self.splat(&self.entry[0]));
-        let factor = Zeroizing::new(self.packed_times(rho.len(), &entry, |i, d0, d1| {
+        self.build(
+            self.count_of(rho, u_rows),
+            2,
+            || (self.room(), self.k.block()),
+            |(room, product), first, out| {
+                let count = out.len() / self.stride();
+                let factor = self.load_one_plus(room, u_rows, first, count);
+                self.k.mul_assign(factor, &entry);
+                self.load(product, rho, first, count);
+                self.k.mul_assign(product, factor);
+                self.k.scatter(product, out);
+            },
+        )
+    }
+
+    /// See [`Ring::leave_one_plus`](super::Ring::leave_one_plus): one product
+    /// each, for a factor that has not entered takes R off the other.
+    pub(super) fn leave_one_plus(&self, rho: &Elements, u_rows: &[u64]) -> Vec<u64> {
+        self.check(rho);
+        let width = 2 * self.k.limbs();
+        let mut out = vec![0; width * self.count_of(rho, u_rows)];
+        self.fill(
+            &mut out,
+            width,
+            2,
+            || (self.room(), Zeroizing::new(self.k.block())),
+            |(room, element), first, out| {
+                let count = out.len() / width;
+                self.load(element, rho, first, count);
+                let product = self.load_one_plus(room, u_rows, first, count);
+                self.k.mul_assign(product, element);
+                self.store_digits(
+                    room,
+                    out,
+                    width,
+                    &|u0: &[u64], u1: &[u64], row: &mut [u64]| {
+                        self.join(u0, u1, row);
+                    },
+                );
+            },
+        );
+        out
+    }
+
+    /// Elements of `rho`, for each of which `u_rows` has a row of h limbs.
+    fn count_of(&self, rho: &Elements, u_rows: &[u64]) -> usize {
+        let h = self.k.limbs();
+        assert_eq!(u_rows.len(), h * rho.len(), "one row for each element");
+        rho.len()
+    }
+
+    /// The raw block 1 + u·m for rows `first..` of h limbs.
+    fn load_one_plus<'a>(
+        &self,
+        room: &'a mut Room<K>,
+        u_rows: &[u64],
+        first: usize,
+        count: usize,
+    ) -> &'a mut K::Block {
+        let h = self.k.limbs();
+        self.load_digits(room, count, |lane, d0, d1| {
             d0.fill(0);
             d0[0] = 1;
-            d1.copy_from_slice(&m_rows[i * h..(i + 1) * h]);
+            d1.copy_from_slice(&u_rows[(first + lane) * h..][..h]);
             self.check_digit(d1);
-        }));
-        self.mul(rho, &factor)
+        })
     }
 
     pub(super) fn mul_mod(&self, a: &[u64], b: &[u64]) -> Vec<u64> {

@@ -5,9 +5,11 @@
 //! algorithm, whose time depends on its operands: elements must be public. If
 //! t·y = 1 + e·m, then t⁻¹ = y·(1 − e·m) modulo m² (Newton's step).
 
+use rayon::prelude::*;
+
 use super::{
     BignumError,
-    core::Core,
+    core::{Core, PARALLEL_PRODUCTS},
     elements::Elements,
     euclid::{inverse, number},
     kernel::Lanes,
@@ -80,12 +82,42 @@ impl<K: Lanes> Core<K> {
         if e.is_empty() {
             return Ok(());
         }
-        let levels = self.tree(e);
-        if self.is_unit(levels.last().unwrap_or(e).row(0)) {
-            Ok(())
-        } else {
-            Err(self.culprit(e, &levels))
+        let product = self.product(e);
+        let root = self.tree(&product);
+        if self.is_unit(root.last().unwrap_or(&product).row(0)) {
+            return Ok(());
         }
+        Err(self.culprit(e, &self.tree(e)))
+    }
+
+    /// At most a block of elements whose product is that of all of `e`, some of
+    /// them perhaps more than once.
+    fn product(&self, e: &Elements) -> Elements {
+        let blocks = (0..e.len()).into_par_iter().step_by(K::LANES);
+        let product = blocks
+            .with_min_len(PARALLEL_PRODUCTS / 2)
+            .fold(
+                || (None, self.k.block()),
+                |(product, mut factor), first| {
+                    self.load(&mut factor, e, first, K::LANES.min(e.len() - first));
+                    let product: Option<K::Block> = product;
+                    match product {
+                        None => (Some(factor), self.k.block()),
+                        Some(mut product) => {
+                            self.k.mul_assign(&mut product, &factor);
+                            (Some(product), factor)
+                        }
+                    }
+                },
+            )
+            .filter_map(|(product, _)| product)
+            .reduce_with(|mut a, b| {
+                self.k.mul_assign(&mut a, &b);
+                a
+            });
+        let mut out = Elements::zeroed(self.stride(), K::LANES.min(e.len()));
+        self.k.scatter(&product.expect("an element"), &mut out.rows);
+        out
     }
 
     /// See [`Ring::invert`](super::Ring::invert): 3(k − 1) + 6 products and one

@@ -167,13 +167,22 @@ impl Ring {
         on!(self, core => core.square(a))
     }
 
-    /// ρ·(1 + μ·m): Paillier's blinding. `m_rows` has a row of h limbs, below
+    /// ρ·(1 + u·m): Paillier's blinding. `u_rows` has a row of h limbs, below
     /// m, for each element of `rho`. Constant time.
     ///
     /// # Panics
-    /// If a μ is not below m.
-    pub fn mul_one_plus(&self, rho: &Elements, m_rows: &[u64]) -> Elements {
-        on!(self, core => core.mul_one_plus(rho, m_rows))
+    /// If a u is not below m.
+    pub fn mul_one_plus(&self, rho: &Elements, u_rows: &[u64]) -> Elements {
+        on!(self, core => core.mul_one_plus(rho, u_rows))
+    }
+
+    /// The integers that [`Ring::mul_one_plus`] stands for, as
+    /// [`Ring::leave`] gives them, for a third of the products of both.
+    ///
+    /// # Panics
+    /// If a u is not below m.
+    pub fn leave_one_plus(&self, rho: &Elements, u_rows: &[u64]) -> Vec<u64> {
+        on!(self, core => core.leave_one_plus(rho, u_rows))
     }
 
     /// Every element to the power `exp`, which all share. Constant time: only

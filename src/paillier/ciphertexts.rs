@@ -4,6 +4,7 @@ use std::{fmt, ops::Range};
 
 use num_bigint::BigUint;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 use super::{PaillierError, Plaintext, Program, PublicKey, limbs};
 use crate::bignum::Elements;
@@ -58,12 +59,7 @@ impl Ciphertexts {
     /// All ciphertexts as rows of [`Ciphertexts::width`] bytes, big-endian,
     /// canonical.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let width = Ciphertexts::width(&self.key);
-        let mut bytes = vec![0; self.len() * width];
-        let ring = self.key.ring();
-        let rows = ring.leave(&self.elements);
-        limbs::write_rows_be(&rows, 2 * ring.limbs(), &mut bytes, width);
-        bytes
+        bytes_of(&self.key, &self.key.ring().leave(&self.elements))
     }
 
     /// Reads rows of [`Ciphertexts::width`] bytes.
@@ -221,17 +217,30 @@ impl Ciphertexts {
     }
 }
 
+/// Rows of limbs as rows of [`Ciphertexts::width`] bytes.
+pub(super) fn bytes_of(key: &PublicKey, rows: &[u64]) -> Vec<u8> {
+    let (width, limbs) = (Ciphertexts::width(key), 2 * key.ring().limbs());
+    let mut bytes = vec![0; rows.len() / limbs * width];
+    limbs::write_rows_be(rows, limbs, &mut bytes, width);
+    bytes
+}
+
 /// ρ·(1 + x·n), one by one.
 pub(super) fn add_plain(key: &PublicKey, rho: &Elements, plaintexts: &[Plaintext]) -> Elements {
     assert_eq!(rho.len(), plaintexts.len(), "a plaintext a ciphertext");
+    key.ring().mul_one_plus(rho, &residues(key, plaintexts))
+}
+
+/// Plaintexts as residues modulo n.
+pub(super) fn residues(key: &PublicKey, plaintexts: &[Plaintext]) -> Zeroizing<Vec<u64>> {
     let n = key.limbs();
-    let mut residues = zeroize::Zeroizing::new(vec![0; plaintexts.len() * n.len()]);
+    let mut residues = Zeroizing::new(vec![0; plaintexts.len() * n.len()]);
     plaintexts
         .par_iter()
         .zip(residues.par_chunks_exact_mut(n.len()))
         .with_min_len(ROWS_AT_ONCE)
         .for_each(|(plaintext, row)| plaintext.write_residue(n, row));
-    key.ring().mul_one_plus(rho, &residues)
+    residues
 }
 
 /// How many, and the key.

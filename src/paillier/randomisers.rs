@@ -4,7 +4,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Ciphertexts, PaillierError, Plaintext, PublicKey, ciphertexts::add_plain, limbs};
+use super::{
+    Ciphertexts, PaillierError, Plaintext, PublicKey,
+    ciphertexts::{add_plain, bytes_of, residues},
+    limbs,
+};
 use crate::bignum::Elements;
 
 /// n-th powers modulo n² that blind one ciphertext each: wiped when dropped,
@@ -111,6 +115,19 @@ impl Randomisers {
         Ciphertexts::from_elements(&self.key, elements)
     }
 
+    /// What [`Ciphertexts::to_bytes`] gives after [`Randomisers::encrypt`], with
+    /// fewer products.
+    ///
+    /// # Panics
+    ///
+    /// As [`Randomisers::encrypt`].
+    pub fn encrypt_to_bytes(self, plaintexts: &[Plaintext]) -> Vec<u8> {
+        assert_eq!(self.len(), plaintexts.len(), "a plaintext a randomiser");
+        let residues = residues(&self.key, plaintexts);
+        let rows = self.key.ring().leave_one_plus(&self.elements, &residues);
+        bytes_of(&self.key, &rows)
+    }
+
     /// All of them as rows of [`Ciphertexts::width`] bytes, big-endian, to be
     /// kept as secret as the plaintexts that they will hide.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
@@ -185,7 +202,9 @@ mod tests {
         let bytes = drawn.to_bytes();
         let rho: Vec<BigUint> = bytes.chunks(48).map(BigUint::from_bytes_be).collect();
         let back = Randomisers::from_bytes(key.public(), &bytes).expect("whole rows");
+        let same = Randomisers::from_bytes(key.public(), &bytes).expect("whole rows");
         let c = back.encrypt(&plain(3..8));
+        assert_eq!(same.encrypt_to_bytes(&plain(3..8)), c.to_bytes());
         let (n, square) = (key.public().n(), key.public().n() * key.public().n());
         for (i, c) in c.to_integers().iter().enumerate() {
             assert_eq!(*c, (1u32 + (3 + i) * n) * &rho[i] % &square);

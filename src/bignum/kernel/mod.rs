@@ -110,6 +110,18 @@ impl KernelKind {
     }
 }
 
+/// t ← t + a·b for factors of h limbs each and a t of 2h limbs that has room
+/// for the sum. Constant time.
+pub(super) fn add_product(a: &[u64], b: &[u64], t: &mut [u64]) {
+    use digits::Digits;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(adx) = tiles::Adx::detect() {
+        adx.multiply_add(a, b, t);
+        return;
+    }
+    digits::Plain.multiply_add(a, b, t);
+}
+
 /// Arithmetic modulo m² on blocks of [`Lanes::LANES`] residues.
 ///
 /// Three states of a row matter:

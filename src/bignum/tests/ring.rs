@@ -155,6 +155,9 @@ fn digits_in_and_out(kind: KernelKind) {
             expected,
             "{bits} bits"
         );
+        let rows = p.ring.leave_one_plus(&e, &u1);
+        let left: Vec<_> = rows.chunks(2 * p.h).map(number).collect();
+        assert_eq!(left, expected, "{bits} bits");
         // Products modulo m of any h limbs.
         let a: Vec<u64> = xs
             .iter()
@@ -320,7 +323,7 @@ fn a_non_unit_names_its_index(kind: KernelKind) {
         BigUint::from(18446744073709551557u64),
     );
     let p = Pair::new(&f * &g, kind);
-    for count in [1, 2, 5, 8, 11] {
+    for count in [1, 2, 5, 8, 11, 30] {
         let units: Vec<_> = (0..count)
             .map(|_| (random(60, &mut rng) << 3 | BigUint::one()) % &p.m)
             .map(|x: BigUint| {

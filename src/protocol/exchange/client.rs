@@ -440,7 +440,7 @@ impl Client {
                 let missing = plaintexts.len() - randomisers.len();
                 randomisers.append(encryptor.randomisers(missing, rng));
             }
-            rows.extend_from_slice(&randomisers.encrypt(&plaintexts).to_bytes());
+            rows.extend_from_slice(&randomisers.encrypt_to_bytes(&plaintexts));
             first = groups.end;
             progress(first * per_group, all * per_group);
         }
