@@ -1,9 +1,10 @@
 //! Memory for many residues.
 //!
 //! The first touch of a page costs about as much as seven products modulo n²
-//! (n of 2048 bits), and a page has room for six residues. So where the system
-//! has large pages, long vectors are made of those: one first touch for three
-//! thousand residues.
+//! (n of 2048 bits), and a page has room for six residues. So long vectors are
+//! made of large pages where the system has them (one first touch for three
+//! thousand residues), and pages that have been touched once are kept for the
+//! vectors to come.
 
 use std::{
     fmt,
@@ -59,6 +60,17 @@ impl Words {
     }
 }
 
+/// Touches memory for vectors of these lengths, of which all may exist at the
+/// same time, and keeps it for them.
+pub(super) fn reserve(lengths: impl IntoIterator<Item = usize>) {
+    let touched = |len| {
+        let mut words = Words::zeroed(len);
+        words.fill(0);
+        words
+    };
+    drop(lengths.into_iter().map(touched).collect::<Vec<_>>());
+}
+
 impl From<Vec<u64>> for Words {
     fn from(words: Vec<u64>) -> Words {
         Words(Store::Heap(words))
@@ -111,7 +123,10 @@ impl fmt::Debug for Words {
 
 #[cfg(target_os = "linux")]
 mod large {
-    use std::ops::{Deref, DerefMut};
+    use std::{
+        ops::{Deref, DerefMut},
+        sync::{Mutex, MutexGuard, PoisonError},
+    };
 
     use memmap2::{Advice, MmapMut};
     use zeroize::Zeroize;
@@ -123,9 +138,20 @@ mod large {
     /// Fewest bytes that are worth a large page.
     const LEAST: usize = 512 << 10;
 
+    /// Most bytes that are kept for later.
+    const KEPT: usize = 64 << 20;
+
+    /// What nobody uses at the moment.
+    static FREE: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
+
+    fn free() -> MutexGuard<'static, Vec<MmapMut>> {
+        FREE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Large pages, if the system has any left; the words are in the first.
     pub(super) struct Pages {
-        map: MmapMut,
+        /// `None` only while this is dropped.
+        map: Option<MmapMut>,
         len: usize,
     }
 
@@ -137,17 +163,34 @@ mod large {
             if bytes < LEAST {
                 return None;
             }
-            let map = MmapMut::map_anon(bytes.checked_next_multiple_of(PAGE)?).ok()?;
+            let bytes = bytes.checked_next_multiple_of(PAGE)?;
+            if let Some(map) = kept(bytes) {
+                let map = Some(map);
+                let mut pages = Pages { map, len };
+                pages.fill(0);
+                return Some(pages);
+            }
+            let map = MmapMut::map_anon(bytes).ok()?;
             // Small pages do as well.
             let _ = map.advise(Advice::HugePage);
+            let map = Some(map);
             Some(Pages { map, len })
+        }
+
+        /// With what there is room for.
+        fn all(&self) -> &[u64] {
+            bytemuck::cast_slice(self.map.as_deref().unwrap_or_default())
+        }
+
+        fn all_mut(&mut self) -> &mut [u64] {
+            bytemuck::cast_slice_mut(self.map.as_deref_mut().unwrap_or_default())
         }
 
         /// Whether there was room for `more`.
         pub(super) fn extend(&mut self, more: &[u64]) -> bool {
             let end = self.len + more.len();
-            let all: &mut [u64] = bytemuck::cast_slice_mut(&mut self.map);
-            let Some(room) = all.get_mut(self.len..end) else {
+            let len = self.len;
+            let Some(room) = self.all_mut().get_mut(len..end) else {
                 return false;
             };
             room.copy_from_slice(more);
@@ -156,17 +199,39 @@ mod large {
         }
     }
 
+    /// What is kept of this length or up to twice it, the latest first: it may
+    /// still be in a cache.
+    fn kept(bytes: usize) -> Option<MmapMut> {
+        let mut free = free();
+        let fits = |map: &MmapMut| (bytes..=2 * bytes).contains(&map.len());
+        let at = free.iter().rposition(fits)?;
+        Some(free.remove(at))
+    }
+
+    impl Drop for Pages {
+        fn drop(&mut self) {
+            let mut free = free();
+            free.extend(self.map.take());
+            let mut bytes: usize = free.iter().map(|map| map.len()).sum();
+            // What was kept longest goes first.
+            while bytes > KEPT {
+                bytes -= free.remove(0).len();
+            }
+        }
+    }
+
     impl Deref for Pages {
         type Target = [u64];
 
         fn deref(&self) -> &[u64] {
-            &bytemuck::cast_slice(&self.map)[..self.len]
+            &self.all()[..self.len]
         }
     }
 
     impl DerefMut for Pages {
         fn deref_mut(&mut self) -> &mut [u64] {
-            &mut bytemuck::cast_slice_mut(&mut self.map)[..self.len]
+            let len = self.len;
+            &mut self.all_mut()[..len]
         }
     }
 

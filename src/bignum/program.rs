@@ -7,7 +7,7 @@
 
 use std::{fmt, ops::Range};
 
-use super::{BignumError, invert::ROOT_PRODUCTS, steps::Plan};
+use super::{BignumError, invert::ROOT_PRODUCTS, run, steps::Plan};
 
 /// In an index list: the element 1, which costs no product.
 pub const ONE: u32 = u32::MAX;
@@ -324,6 +324,12 @@ impl Program {
     /// The arena indices that the program gives back.
     pub fn outputs(&self) -> &[u32] {
         &self.outputs
+    }
+
+    /// Takes the memory that a run takes modulo an m² of so many bits, and keeps
+    /// it for the first one.
+    pub fn reserve(&self, bits: u32) {
+        run::reserve(self, bits);
     }
 
     /// Exact numbers of products, squarings and inversions of one run.

@@ -76,6 +76,12 @@ pub(crate) trait BothSides: Send + Sync {
         true
     }
 
+    /// Has the server do what it can before it knows a query or a key, for chunks
+    /// of so many images.
+    fn prepare(&self, images: usize) {
+        let _ = images;
+    }
+
     /// Classifies `images`. `step` is called with the number of stages that are
     /// done, after each of them.
     fn classify(

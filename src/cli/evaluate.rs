@@ -223,6 +223,9 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let mut uncertainty = Uncertainty::default();
     let mut differing = 0;
     let done = images.count();
+    if let Some(by) = &sides {
+        by.sides.prepare(chunks.largest());
+    }
     let started = Instant::now();
     let bar = console.progress(if args.encrypted {
         "classifying encrypted"

@@ -114,6 +114,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let layout = args.layout.into();
     let sides = both_sides(terms, network, named, key, layout, &ahead, console)?;
     let chunks = Chunks::new(images.count(), CHUNK / terms.samples, sides.overlaps());
+    sides.prepare(chunks.largest());
 
     let started = Instant::now();
     let stages = sides.profile().stages.len();

@@ -111,6 +111,17 @@ impl Layer {
         Arc::clone(plan)
     }
 
+    /// Compiles the plans for queries of `layout` under keys of `key_bits`, and
+    /// takes the memory that they work in, before there is a query.
+    pub fn prepare(&self, layout: &StageLayout, key_bits: u32) {
+        let at_once = self.groups_at_once(layout);
+        self.plan(layout, at_once).program.reserve(2 * key_bits);
+        let rest = layout.groups() % at_once;
+        if rest > 0 {
+            self.plan(layout, rest);
+        }
+    }
+
     /// The method with which all groups of `layout` are evaluated, and exactly
     /// what that comes to; nothing is compiled.
     pub fn counts(&self, layout: &StageLayout) -> (Method, Counts) {

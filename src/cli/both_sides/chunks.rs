@@ -50,6 +50,11 @@ impl Chunks {
         }
     }
 
+    /// Images of the largest chunk.
+    pub(crate) fn largest(&self) -> usize {
+        self.size.min(self.images)
+    }
+
     /// Does `work` on every chunk of `source` and hands what comes of it to
     /// `each`, in the order of the images. `work` tells its last argument how
     /// many of `stages` it has done; `progress` sees the sum over all images.

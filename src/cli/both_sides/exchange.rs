@@ -95,6 +95,10 @@ pub(super) trait Serve: Send + Sync {
         rng: &mut random::System,
     ) -> Result<Served, ProtocolError>;
 
+    /// What can be done before there is a query, for so many images under a key
+    /// of so many bits.
+    fn prepare(&self, _key_bits: u32, _images: usize, _layout: LayoutChoice) {}
+
     /// As [`BothSides::drawn_in_the_clear`].
     fn drawn_in_the_clear(&self, _: &[Vec<i64>], _: &Classified) -> Option<Vec<Vec<i64>>> {
         None
@@ -116,6 +120,11 @@ pub(super) struct Served {
 }
 
 impl Serve for two_party_dnn::Server {
+    fn prepare(&self, key_bits: u32, images: usize, layout: LayoutChoice) {
+        // What cannot be laid out, the client will say.
+        let _ = two_party_dnn::Server::prepare(self, key_bits, images, layout);
+    }
+
     fn serve(
         &self,
         query: &[u8],
@@ -203,6 +212,10 @@ impl<S: Serve> BothSides for Sides<S> {
         classified: &Classified,
     ) -> Option<Vec<Vec<i64>>> {
         self.server.drawn_in_the_clear(images, classified)
+    }
+
+    fn prepare(&self, images: usize) {
+        self.server.prepare(self.key_bits(), images, self.layout);
     }
 
     fn classify(

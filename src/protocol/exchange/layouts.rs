@@ -109,7 +109,7 @@ const WEIGHT: usize = 2;
 ///
 /// Costs are counted in products modulo n², roughly: the two packings differ by
 /// an order of magnitude except near the point where they cross.
-pub(super) fn choose(
+pub(in crate::protocol) fn choose(
     profile: &Profile,
     key_bits: u32,
     images: usize,

@@ -38,8 +38,8 @@ mod server;
 pub use crate::encrypted::layout::{Packing, StageLayout};
 pub use client::{Client, ClientKeys, Opened, Step};
 pub use error::ProtocolError;
-pub(super) use layouts::stage_layout;
 pub use layouts::{LayoutChoice, StageTraffic, traffic};
+pub(super) use layouts::{choose, stage_layout};
 pub use messages::{Header, Query, QueryId, Reply};
 pub use server::{Answer, Responder};
 

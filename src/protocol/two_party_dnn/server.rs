@@ -1,6 +1,7 @@
 //! The server: owns the weights.
 
 use rand::CryptoRng;
+use rayon::prelude::*;
 
 use crate::{
     encrypted::{
@@ -14,8 +15,8 @@ use crate::{
 
 use super::{
     super::Protocol,
-    super::exchange::{Responder, SILENT, stage_layout},
-    Answer, MAX_IMAGES, Progress, ProtocolError, Query, StageTraffic,
+    super::exchange::{Responder, SILENT, choose, stage_layout},
+    Answer, LayoutChoice, MAX_IMAGES, Progress, ProtocolError, Query, StageTraffic,
 };
 
 /// A server of one network.
@@ -67,6 +68,30 @@ impl Server {
     pub fn scanning_tables(mut self, scans: bool) -> Server {
         self.responder = self.responder.scanning_tables(scans);
         self
+    }
+
+    /// Compiles the plans for queries of so many images under keys of `key_bits`,
+    /// packed as their client would, and takes the memory to run them in: what a
+    /// server can do before there is a query or a key. Nothing is different
+    /// without it, but the first query waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no layout for one of the stages.
+    pub fn prepare(
+        &self,
+        key_bits: u32,
+        images: usize,
+        layout: LayoutChoice,
+    ) -> Result<(), ProtocolError> {
+        let packing = choose(self.profile(), key_bits, images, 1, layout)?;
+        (0..self.layers.len())
+            .into_par_iter()
+            .try_for_each(|stage| {
+                let layout = self.layout(stage, key_bits, images, packing)?;
+                self.layers[stage].prepare(&layout, key_bits);
+                Ok(())
+            })
     }
 
     /// The profile that clients of this server need.
