@@ -11,8 +11,8 @@ use std::{hint::black_box, path::Path, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdnn::{
-    file::load_network,
-    network::{Network, Profile},
+    file::{load_network, plan::load_plans},
+    network::Profile,
     paillier::SecretKey,
     protocol::two_party_dnn::{Client, ClientKeys, LayoutChoice, Query, Reply, Server, Step},
 };
@@ -21,9 +21,18 @@ use rayon::ThreadPoolBuilder;
 
 const NETWORKS: [&str; 2] = ["lenet5", "lenet5-fast"];
 
-fn network(name: &str) -> Network {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    load_network(&models.join(name)).expect("a committed model")
+/// The server of a committed network, with the plans beside it.
+fn server(name: &str) -> Server {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("models")
+        .join(name);
+    let network = load_network(&folder).expect("a committed model");
+    let plans = load_plans(&folder, &network).expect("a committed plan");
+    let mut server = Server::new(network).for_whole_run();
+    for plan in plans {
+        server.give_plan(plan).expect("of a layer");
+    }
+    server
 }
 
 fn key(bits: u32, subgroup: bool, rng: &mut ChaCha20Rng) -> SecretKey {
@@ -77,11 +86,10 @@ fn layers(c: &mut Criterion) {
         .iter()
         .flat_map(|name| [(name, 2048), (name, 3072)])
     {
-        let network = network(name);
+        let server = server(name);
         let key = key(bits, false, &mut rng);
-        let images = images(network.profile(), 1, &mut rng);
-        let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
-        let server = Server::new(network).for_whole_run();
+        let images = images(server.profile(), 1, &mut rng);
+        let client = Client::new(server.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
         let exchanges = exchanges(&client, &server, &images, &mut rng);
 
         let mut group = c.benchmark_group(format!("layers/{name}, {bits} bits, one image"));
@@ -106,10 +114,9 @@ fn whole_images(c: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let keys = [(2048, false), (2048, true), (3072, false)];
     for (name, (bits, subgroup)) in NETWORKS.iter().flat_map(|name| keys.map(|key| (name, key))) {
-        let network = network(name);
+        let server = server(name);
         let key = key(bits, subgroup, &mut rng);
-        let client = Client::new(network.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
-        let server = Server::new(network).for_whole_run();
+        let client = Client::new(server.profile().clone(), ClientKeys::Owner(key)).for_whole_run();
         let scheme = if subgroup { ", subgroup key" } else { "" };
         let mut group = c.benchmark_group(format!("classification/{name}, {bits} bits{scheme}"));
         group

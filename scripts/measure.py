@@ -1,7 +1,10 @@
 """Called by measure.sh: runs the measurements, lays out the tables."""
 
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from figures import *
 
@@ -10,6 +13,7 @@ DATA, OUT = sys.argv[3:5]
 NETWORKS = sys.argv[5].split()
 UPDATE, BENCHES, GMP = (argument == "yes" for argument in sys.argv[6:9])
 PDNN = "target/release/pdnn"
+FOLDER = TemporaryDirectory()
 IMAGE = "data/sample/7-a.png"
 
 # Keys: length and scheme, and how they are called.
@@ -83,12 +87,24 @@ def ciphertexts(costs):
             ns = at(name)
             figure(name, key, "µs", ns and ns / 1e3, asked.get(key, {}).get(name))
         if scheme == "djn":
-            costs[bits] |= {"encrypt": at("encrypt, owner"), "decrypt": at("decrypt")}
+            taken = {"encrypt": "encrypt, owner", "rerandomise": "re-randomise, combs", "decrypt": "decrypt"}
+            costs[bits] |= {what: at(name) for what, name in taken.items()}
+
+
+@cache
+def key_file(bits, scheme):
+    """A key in a folder that is gone when this ends."""
+    name = f"{FOLDER.name}/{bits}-{scheme}"
+    subprocess.run(
+        [PDNN, "keygen", "--out", name, "--bits", str(bits), "--scheme", scheme, "--quiet"],
+        check=True, stdout=subprocess.DEVNULL,
+    )
+    return f"{name}.key.json"
 
 
 def run_once(network, bits, scheme, kernel=None, single=False):
     """The run whose time is the median."""
-    arguments = ["run", IMAGE, "--network", f"models/{network}", "--bits", str(bits), "--scheme", scheme]
+    arguments = ["run", IMAGE, "--network", f"models/{network}", "--key", key_file(bits, scheme)]
     results = [pdnn(PDNN, arguments, kernel, single)[0] for _ in range(RUNS)]
     return sorted(results, key=lambda result: result["elapsed_ms"])[RUNS // 2]
 
@@ -99,7 +115,7 @@ def counted(total, costs):
         total["products"] * costs["product"]
         + total["squarings"] * costs["square"]
         + total["ciphertexts_up"] * costs["encrypt"]
-        + total["ciphertexts_down"] * costs["decrypt"]
+        + total["ciphertexts_down"] * (costs["rerandomise"] + costs["decrypt"])
     ) / 1e6
 
 
@@ -200,10 +216,10 @@ def main():
     text = [f"{machine()}; {today()}.\n"]
     text.append(
         "Arithmetic and ciphertexts: one core, `cargo bench` (`kernels`, `paillier`), medians. One image: median of "
-        f"{RUNS} runs of `pdnn run`, everything that both parties compute, nothing prepared ahead, key generation "
-        "apart. Batches: median of 3 runs of `pdnn evaluate --encrypted`. Counts times costs: what a run counts "
-        "(products, squarings, encryptions by the owner, decryptions) times what each costs above. Printed by "
-        "`scripts/measure.sh`.\n")
+        f"{RUNS} runs of `pdnn run`, everything that both parties compute, nothing prepared ahead; the key and the "
+        "network with its plan are read before. Batches: median of 3 runs of `pdnn evaluate --encrypted`. Counts times costs: what a run counts "
+        "(products, squarings, encryptions by the owner, re-randomisations, decryptions) times what each costs above. "
+        "Printed by `scripts/measure.sh`.\n")
     header = ["figure", "key bits", "unit", "asked", "measured", "reached"]
     cells = [
         (what, key, unit, bound(asked, at_least), number(value), "**no**" if reached == "no" else reached)

@@ -5,7 +5,7 @@
 #
 #   scripts/measure.sh [-r RUNS] [-n IMAGES] [-d MNIST_FOLDER] [-m "MODEL …"] [-o FOLDER] [-u] [-B] [-G]
 #
-#   -r  runs of one image, of which the median is printed       (default 5)
+#   -r  runs of one image, of which the median is printed       (default 9)
 #   -n  images in a batch; 0 leaves batches out                 (default 2000)
 #   -d  folder with the MNIST files                             (default $PDNN_DATA/mnist, else data/mnist)
 #   -m  networks under models/                                  (default "lenet5 lenet5-fast")
@@ -19,7 +19,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mnist.sh
 
-runs=5 images=2000 data= models="lenet5 lenet5-fast" out= update=no benches=yes gmp=yes
+runs=9 images=2000 data= models="lenet5 lenet5-fast" out= update=no benches=yes gmp=yes
 fail() { echo "error: $*" >&2; exit 2; }
 case ${1:-} in --help) set -- -h ;; esac
 while getopts r:n:d:m:o:uBGh option; do

@@ -8,8 +8,7 @@
 #   -d  folder with the MNIST files, gzip'd or not        (default $PDNN_DATA/mnist, else data/mnist)
 #   -v  the last 5,000 training images, on which choices are made, in place of the test images
 #
-# Networks are models/lenet5, lenet5-fast, lenet5-box and lenet5-lite, as far as
-# there are such folders, or those that are named.
+# Networks are models/lenet5 and lenet5-fast, or those that are named.
 #
 # Prints Markdown. "In products" adds everything up in the cost of a product
 # modulo n² on one core, one image: 65 for an encryption by the key's owner, 230
@@ -50,9 +49,7 @@ else
 fi
 
 if [ $# -eq 0 ]; then
-  for name in lenet5 lenet5-fast lenet5-box lenet5-lite; do
-    if [ -d "models/$name" ]; then set -- "$@" "models/$name"; fi
-  done
+  set -- models/lenet5 models/lenet5-fast
 fi
 
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"

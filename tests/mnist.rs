@@ -17,7 +17,7 @@ use pdnn::{
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 
 /// The committed networks for MNIST.
-const NETWORKS: [&str; 3] = ["lenet5", "lenet5-fast", "lenet5-lite"];
+const NETWORKS: [&str; 2] = ["lenet5", "lenet5-fast"];
 
 fn folder(name: &str) -> PathBuf {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
@@ -118,19 +118,6 @@ fn a_batch_with_the_fast_network() {
     let test = "a_batch_with_the_fast_network";
     let layout = LayoutChoice::Throughput;
     check_network("lenet5-fast", test, 2048, 200, 20, layout);
-}
-
-#[test]
-fn one_digit_with_the_lite_network() {
-    let test = "one_digit_with_the_lite_network";
-    check_network("lenet5-lite", test, 2048, 5, 1, LayoutChoice::Latency);
-}
-
-#[test]
-fn a_batch_with_the_lite_network() {
-    let test = "a_batch_with_the_lite_network";
-    let layout = LayoutChoice::Throughput;
-    check_network("lenet5-lite", test, 2048, 300, 20, layout);
 }
 
 /// The committed LeNet-5 with its poolings moved before the activations: as
@@ -286,11 +273,10 @@ fn one_image_takes_as_many_products_as_it_did() {
     ];
     check_work("lenet5", Packing::Latency, 1, &expected);
     let expected = [
-        ("common pairs, binary", 399, 48),
-        ("common pairs, binary", 2033, 231),
-        ("common pairs, binary", 22577, 2160),
-        ("common pairs, binary, inputs inverted", 6183, 1274),
-        ("common pairs, binary", 628, 157),
+        ("common pairs, binary", 209, 24),
+        ("common pairs, binary", 2074, 232),
+        ("common pairs, binary", 12664, 1519),
+        ("common pairs, binary", 717, 157),
     ];
     check_work("lenet5-fast", Packing::Latency, 1, &expected);
 }
@@ -306,20 +292,18 @@ fn a_full_batch_takes_as_many_products_as_it_did() {
     ];
     check_work("lenet5", Packing::Throughput, 88, &expected);
     let expected = [
-        ("common pairs, binary, inputs inverted", 29930, 2352),
-        ("common pairs, binary", 45704, 1575),
-        ("common pairs, binary", 22465, 480),
-        ("common pairs, binary, inputs inverted", 6104, 168),
-        ("common pairs, binary", 619, 40),
+        ("common pairs, binary, inputs inverted", 31557, 2352),
+        ("common pairs, binary", 47032, 1600),
+        ("common pairs, binary", 12585, 334),
+        ("common pairs, binary", 708, 40),
     ];
-    check_work("lenet5-fast", Packing::Throughput, 127, &expected);
+    check_work("lenet5-fast", Packing::Throughput, 136, &expected);
 }
 
 /// The rows that the card of the fast network states, side by side.
 #[test]
 fn the_fast_networks_cards_state_what_a_prediction_takes() {
     check_card("lenet5-fast", &["lenet5", "lenet5-fast"]);
-    check_card("lenet5-lite", &["lenet5-fast", "lenet5-lite"]);
 }
 
 fn check_card(of: &str, networks: &[&str]) {
