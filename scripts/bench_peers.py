@@ -132,7 +132,7 @@ def main():
     images = []
     for network in ("lenet5", "lenet5-fast"):
         for bits in (2048, 3072):
-            arguments = ["run", "data/sample/7-a.png", "--network", f"models/{network}", "--bits", str(bits)]
+            arguments = ["run", "data/sample/7-a.png", "--network", f"models/{network}", "--key", key_file(PDNN, bits)]
             result = median_run([pdnn(PDNN, arguments)[0] for _ in range(RUNS)])
             total = result["total"]
             times = [result["elapsed_ms"], total["encrypt_ms"], total["server_ms"], total["decrypt_ms"]]

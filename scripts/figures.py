@@ -1,9 +1,10 @@
 """What the measuring scripts share: the machine, benches, tables, a plot."""
 
-import csv, html, json, math, os, platform, shutil, subprocess, sys, time
+import csv, functools, html, json, math, os, platform, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
 TARGET = Path("target")
+KEYS_FOLDER = tempfile.TemporaryDirectory()
 
 
 def fail(message):
@@ -36,6 +37,15 @@ def one_core():
     """For a child process: one core of this machine, where the system can."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+@functools.cache
+def key_file(program, bits, scheme="djn"):
+    """A key in a folder that is gone when this ends."""
+    name = f"{KEYS_FOLDER.name}/{bits}-{scheme}"
+    arguments = ["keygen", "--out", name, "--bits", str(bits), "--scheme", scheme]
+    subprocess.run([program, *arguments], check=True, capture_output=True)
+    return f"{name}.key.json"
 
 
 def pdnn(program, arguments, kernel=None, single=False):

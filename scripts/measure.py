@@ -1,10 +1,7 @@
 """Called by measure.sh: runs the measurements, lays out the tables."""
 
-import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from figures import *
 
@@ -13,7 +10,6 @@ DATA, OUT = sys.argv[3:5]
 NETWORKS = sys.argv[5].split()
 UPDATE, BENCHES, GMP = (argument == "yes" for argument in sys.argv[6:9])
 PDNN = "target/release/pdnn"
-FOLDER = TemporaryDirectory()
 IMAGE = "data/sample/7-a.png"
 
 # Keys: length and scheme, and how they are called.
@@ -91,20 +87,9 @@ def ciphertexts(costs):
             costs[bits] |= {what: at(name) for what, name in taken.items()}
 
 
-@cache
-def key_file(bits, scheme):
-    """A key in a folder that is gone when this ends."""
-    name = f"{FOLDER.name}/{bits}-{scheme}"
-    subprocess.run(
-        [PDNN, "keygen", "--out", name, "--bits", str(bits), "--scheme", scheme, "--quiet"],
-        check=True, stdout=subprocess.DEVNULL,
-    )
-    return f"{name}.key.json"
-
-
 def run_once(network, bits, scheme, kernel=None, single=False):
     """The run whose time is the median."""
-    arguments = ["run", IMAGE, "--network", f"models/{network}", "--key", key_file(bits, scheme)]
+    arguments = ["run", IMAGE, "--network", f"models/{network}", "--key", key_file(PDNN, bits, scheme)]
     results = [pdnn(PDNN, arguments, kernel, single)[0] for _ in range(RUNS)]
     return sorted(results, key=lambda result: result["elapsed_ms"])[RUNS // 2]
 
@@ -217,7 +202,7 @@ def main():
     text.append(
         "Arithmetic and ciphertexts: one core, `cargo bench` (`kernels`, `paillier`), medians. One image: median of "
         f"{RUNS} runs of `pdnn run`, everything that both parties compute, nothing prepared ahead; the key and the "
-        "network with its plan are read before. Batches: median of 3 runs of `pdnn evaluate --encrypted`. Counts times costs: what a run counts "
+        "network with its plan are read, and the plan compiled, before. Batches: median of 3 runs of `pdnn evaluate --encrypted`. Counts times costs: what a run counts "
         "(products, squarings, encryptions by the owner, re-randomisations, decryptions) times what each costs above. "
         "Printed by `scripts/measure.sh`.\n")
     header = ["figure", "key bits", "unit", "asked", "measured", "reached"]

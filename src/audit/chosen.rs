@@ -101,8 +101,14 @@ impl Plan {
             let images = ((groups - 1) * slots.slots / positions + 1).max(least);
             match service.layout(stage, packing, images) {
                 Ok(layout) if images * service.draws() <= MAX_IMAGES => break layout,
-                // One image is never too many.
-                Ok(_) => groups = groups.div_ceil(2),
+                Ok(_) if groups > 1 => groups = groups.div_ceil(2),
+                Ok(_) => {
+                    return Err(AuditError::TooManyImages {
+                        layer: of.name.clone(),
+                        images,
+                        draws: service.draws(),
+                    });
+                }
                 Err(ProtocolError::TooLarge { .. }) if groups > 1 => groups = groups.div_ceil(2),
                 Err(error) => return Err(error.into()),
             }

@@ -29,7 +29,7 @@ mod tests;
 use crate::{
     network::{Linear, Profile, Weights},
     paillier::Plaintext,
-    protocol::exchange::{Packing, ProtocolError, StageLayout},
+    protocol::exchange::{MAX_IMAGES, Packing, ProtocolError, StageLayout},
 };
 
 pub use auditor::{Auditor, Exchange, InProcess, Serve};
@@ -57,6 +57,19 @@ pub enum AuditError {
         layer: String,
         /// Bits of the key.
         key_bits: u32,
+    },
+    /// One group of crafted queries takes more images than a query may have.
+    #[error(
+        "a query that recovers layer {layer:?} takes {images} images for each of {draws} samples, \
+         more than {MAX_IMAGES} in all; ask for fewer with --samples, or use a shorter key"
+    )]
+    TooManyImages {
+        /// The layer's name.
+        layer: String,
+        /// Images of the smallest such query.
+        images: usize,
+        /// Sets of weights that answer it.
+        draws: usize,
     },
 }
 

@@ -372,3 +372,92 @@ fn natural_images_of_one_query_recover_the_weights_that_bayhenn_drew_for_it() {
     let score = &truth().layers(model)[0];
     assert!((1.0..40.0).contains(&score.mean_error), "{score:?}");
 }
+
+/// What a server looks like that answers with very many draws under a long key.
+struct ManyDraws {
+    network: Network,
+}
+
+impl Service for ManyDraws {
+    fn profile(&self) -> &Profile {
+        self.network.profile()
+    }
+
+    fn key_bits(&self) -> u32 {
+        4096
+    }
+
+    fn draws(&self) -> usize {
+        64
+    }
+
+    fn layout(
+        &self,
+        stage: usize,
+        packing: Packing,
+        images: usize,
+    ) -> Result<StageLayout, ProtocolError> {
+        let (profile, bits) = (self.profile(), self.key_bits());
+        let of = &profile.stages[stage];
+        let inputs = profile.input_range(stage);
+        let layout = StageLayout::new(&of.linear, inputs, of.range, bits, images, packing);
+        Ok(layout.expect("room for slots"))
+    }
+
+    fn ask(
+        &mut self,
+        _: usize,
+        _: &StageLayout,
+        _: &[Plaintext],
+    ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
+        unreachable!("nothing is asked before there is a plan")
+    }
+
+    fn classify(
+        &mut self,
+        _: &[Vec<i64>],
+        _: &mut dyn FnMut(Seen<'_>),
+        _: &(dyn Fn(usize, f64) + Sync),
+    ) -> Result<(), AuditError> {
+        unreachable!("nobody classifies")
+    }
+
+    fn traffic(&self) -> &[Traffic] {
+        &[]
+    }
+}
+
+#[test]
+fn a_layer_that_takes_more_images_than_a_query_may_have_is_refused() {
+    // Two positions in slots of a few bits: room for hundreds of positions, of
+    // which more than half must be taken so that no outputs share a ciphertext.
+    let stage = Stage {
+        name: "conv".into(),
+        linear: Linear::Conv {
+            input: Shape::new(1, 1, 3),
+            outputs: 2,
+            kernel: (1, 2),
+            stride: 1,
+            padding: 0,
+        },
+        range: Range::new(0, 0),
+        then: vec![],
+    };
+    let input = InputSpec {
+        shape: Shape::new(1, 1, 3),
+        min: 0,
+        max: 7,
+    };
+    let labels = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+    let weights = Weights {
+        weights: vec![1, -2, 3, 1],
+        bias: vec![1, 2],
+    };
+    let profile = Profile::new("two", input, vec![stage], labels, 1.0);
+    let network = Network::new(profile, vec![weights]).expect("a network");
+    let refused = chosen::Plan::new(&ManyDraws { network }, 0);
+    assert!(matches!(
+        refused,
+        Err(AuditError::TooManyImages { draws: 64, .. })
+    ));
+}

@@ -487,7 +487,7 @@ impl<K: Lanes> Core<K> {
         self.fill(
             &mut out,
             width,
-            2,
+            1,
             || (self.room(), Zeroizing::new(self.k.block())),
             |(room, element), first, out| {
                 let count = out.len() / width;

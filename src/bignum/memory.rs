@@ -14,10 +14,8 @@ use std::{
 use zeroize::Zeroize;
 
 /// Words of 64 bits; a vector of fixed or growing length.
-#[derive(Clone)]
 pub(super) struct Words(Store);
 
-#[derive(Clone)]
 enum Store {
     Heap(Vec<u64>),
     #[cfg(target_os = "linux")]
@@ -60,15 +58,28 @@ impl Words {
     }
 }
 
+/// Most words that are kept for later.
+const KEPT: usize = 8 << 20;
+
 /// Touches memory for vectors of these lengths, of which all may exist at the
-/// same time, and keeps it for them.
+/// same time, and keeps it for them: the first of them, as far as memory is kept.
 pub(super) fn reserve(lengths: impl IntoIterator<Item = usize>) {
-    let touched = |len| {
+    let mut left = KEPT;
+    let touched = lengths.into_iter().map_while(|len| {
+        left = left.checked_sub(len)?;
         let mut words = Words::zeroed(len);
         words.fill(0);
-        words
-    };
-    drop(lengths.into_iter().map(touched).collect::<Vec<_>>());
+        Some(words)
+    });
+    drop(touched.collect::<Vec<_>>());
+}
+
+impl Clone for Words {
+    fn clone(&self) -> Words {
+        let mut copy = Words::with_capacity(self.len());
+        copy.extend_from_slice(self);
+        copy
+    }
 }
 
 impl From<Vec<u64>> for Words {
@@ -131,15 +142,14 @@ mod large {
     use memmap2::{Advice, MmapMut};
     use zeroize::Zeroize;
 
+    use super::KEPT;
+
     /// Bytes of a large page. Only memory of a multiple of this length begins
     /// at the beginning of one.
     const PAGE: usize = 2 << 20;
 
     /// Fewest bytes that are worth a large page.
     const LEAST: usize = 512 << 10;
-
-    /// Most bytes that are kept for later.
-    const KEPT: usize = 64 << 20;
 
     /// What nobody uses at the moment.
     static FREE: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
@@ -213,10 +223,14 @@ mod large {
             let mut free = free();
             free.extend(self.map.take());
             let mut bytes: usize = free.iter().map(|map| map.len()).sum();
-            // What was kept longest goes first.
-            while bytes > KEPT {
-                bytes -= free.remove(0).len();
+            // What was kept longest goes first, once nobody waits for the rest.
+            let mut surplus = Vec::new();
+            while bytes > 8 * KEPT {
+                let oldest = free.remove(0);
+                bytes -= oldest.len();
+                surplus.push(oldest);
             }
+            drop(free);
         }
     }
 
@@ -232,16 +246,6 @@ mod large {
         fn deref_mut(&mut self) -> &mut [u64] {
             let len = self.len;
             &mut self.all_mut()[..len]
-        }
-    }
-
-    impl Clone for Pages {
-        fn clone(&self) -> Pages {
-            // What exists once may exist twice, or the program ends here as it
-            // does with any vector.
-            let mut copy = Pages::zeroed(0, self.len.max(LEAST / 8)).expect("memory for a copy");
-            copy.extend(self);
-            copy
         }
     }
 
@@ -287,6 +291,26 @@ mod tests {
                 prop_assert!(*copy == *expected);
             }
         }
+    }
+
+    #[test]
+    fn threads_get_zeros_whatever_others_have_left() {
+        std::thread::scope(|scope| {
+            for thread in 1..=4u64 {
+                scope.spawn(move || {
+                    // Together more than is kept.
+                    for round in 0..8 {
+                        let len = 100_000 << (round % 5);
+                        let mut words = Words::zeroed(len);
+                        assert!(words.iter().all(|&word| word == 0));
+                        words.fill(thread);
+                        let copy = words.clone();
+                        assert!(copy.len() == len && copy.iter().all(|&word| word == thread));
+                    }
+                });
+            }
+        });
+        reserve([1000, 200_000, 1 << 30]);
     }
 
     #[test]

@@ -31,8 +31,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Packing {
-    /// For one image or a few: convolutions packed by kernel tap, dense outputs
-    /// packed before they return.
+    /// For one image or a few: inputs packed by kernel tap, outputs packed
+    /// further before they return.
     Latency,
     /// For many images: a slot an image.
     Throughput,

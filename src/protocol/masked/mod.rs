@@ -20,7 +20,7 @@
 //! ```
 //!
 //! L is the least width that tells the values of the layer's range apart
-//! ([`widths`](widths())): 13 to 16 bits for a 4-bit LeNet-5. Values go over the
+//! ([`widths`](widths())): 10 to 14 bits for `models/lenet5-fast`. Values go over the
 //! wire with L bits each. Exact: the logits equal those of
 //! [`Network::forward`](crate::network::Network::forward) bit for bit.
 //!

@@ -72,8 +72,8 @@ impl Server {
 
     /// Compiles the plans for queries of so many images under keys of `key_bits`,
     /// packed as their client would, and takes the memory to run them in: what a
-    /// server can do before there is a query or a key. Nothing is different
-    /// without it, but the first query waits for it.
+    /// server that knows these numbers can do before there is a query. Nothing is
+    /// different without it, but the first query waits for it.
     ///
     /// # Errors
     ///
