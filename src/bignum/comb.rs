@@ -336,27 +336,9 @@ fn read_columns(exp: &[u64], teeth: usize, patterns: &mut [u16]) {
 /// those of the second, and so on; then ones, up to a row for each tooth of each
 /// block.
 fn runs<K: Lanes>(core: &Core<K>, bases: &Elements, shape: Shape) -> Zeroizing<Elements> {
-    let stride = core.stride();
     let mut powers = Zeroizing::new(core.one(shape.teeth * shape.blocks));
-    let mut block = Zeroizing::new(core.k.block());
-    let mut rows = Zeroizing::new(vec![0; K::LANES * stride]);
-    for first in (0..bases.len()).step_by(K::LANES) {
-        let count = K::LANES.min(bases.len() - first);
-        let rows = &mut rows[..count * stride];
-        core.load(&mut block, bases, first, count);
-        for run in 0..shape.runs {
-            if run > 0 {
-                for _ in 0..shape.width {
-                    core.k.sqr_assign(&mut block);
-                }
-            }
-            core.k.scatter(&block, rows);
-            for (lane, row) in rows.chunks(stride).enumerate() {
-                let at = ((first + lane) * shape.runs + run) * stride;
-                powers.rows[at..at + stride].copy_from_slice(row);
-            }
-        }
-    }
+    let made = &mut powers.rows[..bases.len() * shape.runs * core.stride()];
+    core.runs(bases, shape.width, shape.runs, made);
     powers
 }
 

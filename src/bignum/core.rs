@@ -168,7 +168,7 @@ impl<K: Lanes> Core<K> {
     /// Fills `out`, rows of `width` words, a block of rows at a time: `f(state,
     /// first, rows)` fills rows `first..`, at most a block of them. `work` is
     /// the cost of a block in products; small jobs stay on this thread.
-    fn fill<S>(
+    pub(super) fn fill<S>(
         &self,
         out: &mut [u64],
         width: usize,
@@ -176,6 +176,10 @@ impl<K: Lanes> Core<K> {
         state: impl Fn() -> S + Sync,
         f: impl Fn(&mut S, usize, &mut [u64]) + Sync,
     ) {
+        if out.is_empty() {
+            // Nothing to make room for.
+            return;
+        }
         let chunk = K::LANES * width;
         let blocks = out.len().div_ceil(chunk);
         if blocks < 2 || blocks.saturating_mul(work) < PARALLEL_PRODUCTS {

@@ -151,4 +151,46 @@ impl<K: Lanes> Core<K> {
             }
         })
     }
+
+    /// Writes base^(2^(width·i)) for i below `count` to `out`: those of the
+    /// first base, then those of the second, and so on.
+    pub(super) fn runs(&self, bases: &Elements, width: usize, count: usize, out: &mut [u64]) {
+        self.check(bases);
+        let stride = self.stride();
+        self.fill(
+            out,
+            count * stride,
+            width * count,
+            || {
+                (
+                    Zeroizing::new(self.k.block()),
+                    Zeroizing::new(vec![0; K::LANES * stride]),
+                )
+            },
+            |(block, rows), first, out| {
+                let lanes = out.len() / (count * stride);
+                self.load(block, bases, first, lanes);
+                let rows = &mut rows[..lanes * stride];
+                for run in 0..count {
+                    if run > 0 {
+                        for _ in 0..width {
+                            self.k.sqr_assign(block);
+                        }
+                    }
+                    self.k.scatter(block, rows);
+                    for (row, powers) in rows.chunks(stride).zip(out.chunks_mut(count * stride)) {
+                        powers[run * stride..(run + 1) * stride].copy_from_slice(row);
+                    }
+                }
+            },
+        );
+    }
+
+    pub(super) fn pow2k_runs(&self, base: &Elements, k: u32, count: usize) -> Elements {
+        let mut out = Elements::zeroed(self.stride(), count * base.len());
+        if count > 0 {
+            self.runs(base, k as usize, count, &mut out.rows);
+        }
+        out
+    }
 }

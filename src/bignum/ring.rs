@@ -212,6 +212,13 @@ impl Ring {
         on!(self, core => core.pow2k(base, k))
     }
 
+    /// Every element to the powers 2^(k·i) for i below `count`: those of the
+    /// first element, then those of the second, and so on, by (count − 1)·k
+    /// squarings each. Constant time.
+    pub fn pow2k_runs(&self, base: &Elements, k: u32, count: usize) -> Elements {
+        on!(self, core => core.pow2k_runs(base, k, count))
+    }
+
     /// The inverse of every element, at the price of three products each and
     /// one inversion in all. Takes time that depends on the elements and on m:
     /// both must be public.

@@ -208,6 +208,15 @@ fn powers(kind: KernelKind) {
             .map(|x| x.modpow(&BigUint::from(128u32), &p.mm))
             .collect();
         assert_eq!(p.leave(&p.ring.pow2k(&e, 7)), expected);
+        for (k, count) in [(7, 0), (7, 1), (0, 3), (1, 9), (13, 4)] {
+            let power = |x: &BigUint, i: usize| x.modpow(&(BigUint::one() << (k * i)), &p.mm);
+            let expected: Vec<_> = xs
+                .iter()
+                .flat_map(|x| (0..count).map(|i| power(x, i)))
+                .collect();
+            let found = p.ring.pow2k_runs(&e, k as u32, count);
+            assert_eq!(p.leave(&found), expected, "{bits}, {k}, {count}");
+        }
     }
 }
 
