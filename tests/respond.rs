@@ -139,6 +139,50 @@ fn a_key_that_fails_its_checks_is_refused_as_when_it_is_read() {
     assert!(key::public_from_json(&key::public_to_json(public)).is_ok());
 }
 
+#[test]
+fn steps_of_a_key_are_checked_if_a_query_has_them() {
+    let (network, _, mut rng) = network_and_key(45);
+    let key = SecretKey::generate_subgroup_insecure(512, &mut rng).expect("a short key");
+    let images = images(&network, 1, &mut rng);
+    let query = client(&network, key.clone()).query(&images, LayoutChoice::Latency, &mut rng);
+    let bytes = query.expect("a query").to_bytes();
+    let json = key::public_to_json(key.public());
+    let with_json =
+        |json: &str| common::messages::with_metadata(&bytes, Kind::QUERY, "public_key", json);
+    let stripped = json.replacen("h_steps", "ignored", 1);
+    let text = json.split('"').skip_while(|&text| text != "h_steps").nth(2);
+    let first = text.expect("a first step").to_string();
+    let other = if first.as_bytes()[9] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    let wrong = json.replacen(&first, &[&first[..9], other, &first[10..]].concat(), 1);
+    assert!(stripped != json && wrong != json);
+    for (json, expected) in [
+        (&json, None),
+        (&stripped, None),
+        (&wrong, Some("number 1 of")),
+    ] {
+        // New to each server.
+        let server = Server::new(network.clone()).for_whole_run();
+        let found = server.respond(&with_json(json), &mut rng).map(|_| ()).err();
+        match (found, expected) {
+            (None, None) => {}
+            (Some(error @ ProtocolError::Key(_)), Some(expected)) => {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+            (found, _) => panic!("{found:?}"),
+        }
+    }
+    // A key that the server knows, with other steps than before.
+    let server = Server::new(network.clone()).for_whole_run();
+    for json in [&json, &stripped, &json] {
+        assert!(server.respond(&with_json(json), &mut rng).is_ok());
+    }
+    assert!(server.respond(&with_json(&wrong), &mut rng).is_err());
+}
+
 /// A few randomisers, and how many were taken.
 struct Few {
     left: Mutex<Randomisers>,

@@ -7,14 +7,14 @@
 //!
 //! Integers are minimal big-endian bytes in unpadded base64url. Keys made here
 //! have further members inside the public key, which other programs ignore:
-//! `scheme` with `h` and `h_s`, and `fingerprint`, the SHA-256 of n in
-//! hexadecimal. A key without them is accepted; members that are not known are
-//! ignored, `kid` is free text.
+//! `scheme` with `h` and `h_s`, for some schemes `h_steps`, and `fingerprint`,
+//! the SHA-256 of n in hexadecimal. A key without them is accepted; members that
+//! are not known are ignored, `kid` is free text.
 //!
 //! | `scheme` | randomisers |
 //! |---|---|
 //! | "DJN10" | [`Scheme::Djn`], the default |
-//! | "MHL21" | [`Scheme::Subgroup`], which rests on a further assumption; the secret key then has `alpha_p` and `alpha_q`, without which it decrypts slowly (other programs) or not at all (this one) |
+//! | "MHL21" | [`Scheme::Subgroup`], which rests on a further assumption; the secret key then has `alpha_p` and `alpha_q`, without which it decrypts slowly (other programs) or not at all (this one); the public key may have `h_steps`, a list of seven numbers ([`PublicKey::h_steps`]) with which it is checked sooner |
 //!
 //! Only p and q, and α_p and α_q, are secret. Their text lives in buffers that are wiped, and no
 //! error repeats any text of a file: it may be a secret key's.
@@ -39,6 +39,9 @@ const ALG: &str = "PAI-GN1";
 const DJN: &str = "DJN10";
 /// [`Scheme::Subgroup`] in files.
 const SUBGROUP: &str = "MHL21";
+
+/// The member of a public subgroup key that others have not.
+const STEPS: &str = "h_steps";
 
 /// The members of a secret subgroup key that others have not.
 const ORDERS: [&str; 2] = ["alpha_p", "alpha_q"];
@@ -119,6 +122,9 @@ pub enum KeyError {
     /// One of scheme, h and h_s without the others.
     #[error("member {0:?} is missing beside the others of \"scheme\", \"h\" and \"h_s\"")]
     Incomplete(&'static str),
+    /// Steps beside no subgroup key.
+    #[error("member \"h_steps\" stands there without \"scheme\":\"{SUBGROUP}\"")]
+    StepsUnexpected,
     /// A number is padded.
     #[error("member {0:?} has padding (=); expected unpadded base64url")]
     Padded(&'static str),
@@ -157,6 +163,11 @@ pub fn public_to_json(key: &PublicKey) -> String {
             to_base64(&h.to_bytes_be()).as_str(),
             to_base64(&h_s.to_bytes_be()).as_str(),
         );
+    }
+    if let Some(steps) = key.h_steps() {
+        let numbers = steps.iter().map(|step| to_base64(&step.to_bytes_be()));
+        let quoted: Vec<String> = numbers.map(|text| format!("\"{}\"", *text)).collect();
+        json += &format!(r#","h_steps":[{}]"#, quoted.join(","));
     }
     json += &format!(r#","fingerprint":"{fingerprint}"}}"#);
     json
@@ -316,7 +327,9 @@ fn candidate(members: &Members) -> Result<Candidate, KeyError> {
         members.get(parts[1])?,
         members.get(parts[2])?,
     ];
+    let steps = members.get(STEPS)?;
     let key = match (scheme, h, h_s) {
+        (None, None, None) if steps.is_some() => return Err(KeyError::StepsUnexpected),
         (None, None, None) => Candidate::from_parts(&n, None)?,
         (Some(scheme), Some(h), Some(h_s)) => {
             let small = match scheme.text() {
@@ -326,7 +339,10 @@ fn candidate(members: &Members) -> Result<Candidate, KeyError> {
             };
             let (h, h_s) = (integer(h, "h")?, integer(h_s, "h_s")?);
             if small {
-                Candidate::from_subgroup_parts(&n, &h, &h_s)?
+                let steps = steps.map(steps_of).transpose()?;
+                Candidate::from_subgroup_parts(&n, &h, &h_s, steps.as_deref())?
+            } else if steps.is_some() {
+                return Err(KeyError::StepsUnexpected);
             } else {
                 Candidate::from_parts(&n, Some((&h, &h_s)))?
             }
@@ -389,6 +405,17 @@ fn ops(members: &Members, kind: &'static str, op: &'static str) -> Result<(), Ke
         Value::List(ops) if ops.len() == 1 && ops[0].text() == Some(op) => Ok(()),
         _ => Err(KeyError::Ops(op)),
     }
+}
+
+/// The numbers of a list of steps.
+fn steps_of(value: &Value) -> Result<Vec<BigUint>, KeyError> {
+    let Value::List(steps) = value else {
+        return Err(KeyError::Type {
+            member: STEPS,
+            expected: "a list of numbers in base64url",
+        });
+    };
+    steps.iter().map(|step| integer(step, STEPS)).collect()
 }
 
 fn integer(value: &Value, member: &'static str) -> Result<BigUint, KeyError> {

@@ -14,12 +14,16 @@
 //! which that fails is none. A key without h is tested with 2 in its place. If
 //! it does not fail, or anything else is amiss, the Baillie-PSW test decides.
 //! The exponentiation shares its lanes with whatever else is to be raised to
-//! the power n.
+//! the power n; where there is nothing else, under subgroup keys, it is taken in
+//! [`steps`].
 
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
 
-use super::{MAX_BITS, MIN_BITS, PaillierError, PublicKey, limbs, primality, scheme::order_bits};
+use super::{
+    MAX_BITS, MIN_BITS, PaillierError, PublicKey, limbs, primality, public::Generators,
+    scheme::order_bits, steps,
+};
 use crate::bignum::{Elements, Ring};
 
 /// A public key from elsewhere that has not been checked yet, but for what
@@ -29,7 +33,8 @@ use crate::bignum::{Elements, Ring};
 /// that comes to must not leave before [`Candidate::admit`] has agreed.
 pub struct Candidate {
     key: PublicKey,
-    /// What is wrong with h or h_s so plainly that the key goes without them.
+    /// What is wrong with h, h_s or the steps so plainly that the key goes
+    /// without them.
     flaw: Option<PaillierError>,
 }
 
@@ -44,10 +49,17 @@ impl Candidate {
         n: &BigUint,
         generators: Option<(&BigUint, &BigUint)>,
     ) -> Result<Candidate, PaillierError> {
-        Candidate::new(n, generators, false)
+        let generators = generators.map(|(h, h_s)| Generators {
+            h: h.clone(),
+            h_s: h_s.clone(),
+            small: false,
+            steps: None,
+        });
+        Candidate::new(n, generators)
     }
 
-    /// A [`Scheme::Subgroup`](super::Scheme::Subgroup) key.
+    /// A [`Scheme::Subgroup`](super::Scheme::Subgroup) key, with its steps
+    /// ([`PublicKey::h_steps`]) if it has them.
     ///
     /// # Errors
     ///
@@ -56,15 +68,18 @@ impl Candidate {
         n: &BigUint,
         h: &BigUint,
         h_s: &BigUint,
+        steps: Option<&[BigUint]>,
     ) -> Result<Candidate, PaillierError> {
-        Candidate::new(n, Some((h, h_s)), true)
+        let generators = Generators {
+            h: h.clone(),
+            h_s: h_s.clone(),
+            small: true,
+            steps: steps.map(<[BigUint]>::to_vec),
+        };
+        Candidate::new(n, Some(generators))
     }
 
-    fn new(
-        n: &BigUint,
-        generators: Option<(&BigUint, &BigUint)>,
-        small: bool,
-    ) -> Result<Candidate, PaillierError> {
+    fn new(n: &BigUint, generators: Option<Generators>) -> Result<Candidate, PaillierError> {
         // Sizes come first, so that no large number is computed with.
         let bits = n.bits();
         if !(u64::from(MIN_BITS)..=u64::from(MAX_BITS)).contains(&bits) {
@@ -75,15 +90,10 @@ impl Candidate {
         }
         let row = limbs::from_biguint(n, limbs::limbs_for(bits as u32));
         let ring = Ring::new(&row)?;
-        let flaw = if small && order_bits(bits as u32).is_none() {
-            Some(PaillierError::SubgroupSize(bits as u32))
-        } else {
-            generators.and_then(|pair| plain_flaw(n, pair))
-        };
+        let flaw = generators.as_ref().and_then(|all| plain_flaw(n, all));
         let generators = generators.filter(|_| flaw.is_none());
-        let generators = generators.map(|(h, h_s)| (h.clone(), h_s.clone()));
         Ok(Candidate {
-            key: PublicKey::assemble(row, ring, generators, small),
+            key: PublicKey::assemble(row, ring, generators),
             flaw,
         })
     }
@@ -99,8 +109,8 @@ impl Candidate {
     ///
     /// Names the check that failed: n with a factor below 2^16, a prime or a
     /// perfect power; a size without subgroup keys; h or h_s not below its
-    /// modulus, ±1 or no unit; h_s not h^n mod n². These checks do not prove
-    /// that n is well formed.
+    /// modulus, ±1 or no unit; steps that are not those of h; h_s not h^n
+    /// mod n². These checks do not prove that n is well formed.
     pub fn admit(self) -> Result<PublicKey, PaillierError> {
         self.check()?;
         Ok(self.key)
@@ -122,23 +132,30 @@ impl Candidate {
             (Some(h), Some(h_s)) => (h.clone(), Some(h_s)),
             _ => (BigUint::from(2u32), None),
         };
-        let h = limbs::from_biguint(&h, n.len());
-        let raise = || {
-            let mut bases = ring.enter(&h, h.len());
-            bases.extend(others);
-            ring.pow_public(&bases, n)
+        let row = limbs::from_biguint(&h, n.len());
+        let raise = || match self.key.h_steps() {
+            Some(steps) => {
+                let power = steps::nth_power(ring, self.key.n(), &h, steps)?;
+                Ok((power, ring.pow_public(others, n)))
+            }
+            None => {
+                let mut bases = ring.enter(&row, row.len());
+                bases.extend(others);
+                let powers = ring.pow_public(&bases, n);
+                Ok((powers.slice(0..1), powers.slice(1..powers.len())))
+            }
         };
         let (sound, powers) = rayon::join(|| self.all_but_powers(), raise);
         sound?;
-        let power = ring.leave(&powers.slice(0..1));
-        let (low, _) = ring.digits(&powers.slice(0..1));
-        if low == h && primality::is_prime(n) {
+        let (power, others) = powers.map_err(|error| self.unless_prime(error))?;
+        let (low, _) = ring.digits(&power);
+        if low == row && primality::is_prime(n) {
             return Err(PaillierError::KeyPrime);
         }
-        if h_s.is_some_and(|h_s| limbs::to_biguint(&power) != *h_s) {
+        if h_s.is_some_and(|h_s| limbs::to_biguint(&ring.leave(&power)) != *h_s) {
             return Err(PaillierError::GeneratorMismatch);
         }
-        Ok(powers.slice(1..powers.len()))
+        Ok(others)
     }
 
     /// The checks without an exponentiation.
@@ -147,16 +164,11 @@ impl Candidate {
         if let Some(factor) = primality::small_factor(n) {
             return Err(PaillierError::KeySmallFactor(factor));
         }
-        // What is wrong with a prime is first of all that it is one.
-        let unless_prime = |error| match primality::is_prime(n) {
-            true => PaillierError::KeyPrime,
-            false => error,
-        };
         if let Some(exponent) = primality::perfect_power_vartime(self.key.n()) {
             return Err(PaillierError::KeyPower(exponent));
         }
         if let Some(flaw) = &self.flaw {
-            return Err(unless_prime(flaw.clone()));
+            return Err(self.unless_prime(flaw.clone()));
         }
         let (Some(h), Some(h_s)) = (self.key.h(), self.key.h_s()) else {
             return Ok(());
@@ -165,13 +177,26 @@ impl Candidate {
         let width = 2 * ring.limbs();
         let rows = [h, h_s].map(|value| limbs::from_biguint(value, width));
         ring.all_units(&ring.enter(&rows.concat(), width))
-            .map_err(|at| unless_prime(PaillierError::GeneratorNotUnit(["h", "h_s"][at])))
+            .map_err(|at| self.unless_prime(PaillierError::GeneratorNotUnit(["h", "h_s"][at])))
+    }
+
+    /// What is wrong with a prime is first of all that it is one.
+    fn unless_prime(&self, error: PaillierError) -> PaillierError {
+        match primality::is_prime(self.key.limbs()) {
+            true => PaillierError::KeyPrime,
+            false => error,
+        }
     }
 }
 
-/// What can be seen of h and h_s without arithmetic modulo n².
-fn plain_flaw(n: &BigUint, (h, h_s): (&BigUint, &BigUint)) -> Option<PaillierError> {
+/// What can be seen of h, h_s and the steps without arithmetic modulo n².
+fn plain_flaw(n: &BigUint, generators: &Generators) -> Option<PaillierError> {
+    let bits = n.bits() as u32;
+    if generators.small && order_bits(bits).is_none() {
+        return Some(PaillierError::SubgroupSize(bits));
+    }
     let square = n * n;
+    let Generators { h, h_s, steps, .. } = generators;
     for (name, value, modulus) in [("h", h, n), ("h_s", h_s, &square)] {
         if value >= modulus {
             return Some(PaillierError::GeneratorRange(name));
@@ -183,5 +208,6 @@ fn plain_flaw(n: &BigUint, (h, h_s): (&BigUint, &BigUint)) -> Option<PaillierErr
             return Some(PaillierError::GeneratorNotUnit(name));
         }
     }
-    None
+    let steps = steps.as_deref()?;
+    steps::plain_flaw(&square, steps)
 }

@@ -2,7 +2,7 @@
 //!
 //! No message holds p, q, a randomiser or a plaintext.
 
-use super::{MAX_BITS, MIN_BITS};
+use super::{MAX_BITS, MIN_BITS, steps::STEPS};
 use crate::bignum::BignumError;
 
 /// Why a key or a ciphertext was refused.
@@ -55,6 +55,24 @@ pub enum PaillierError {
     /// `h_s` ≠ h^n mod n².
     #[error("the public key's h_s is not h^n mod n^2; h and h_s do not belong to this n")]
     GeneratorMismatch,
+    /// Another number of steps than keys have.
+    #[error(
+        "the public key's h_steps are {0} numbers; expected {STEPS}: the key file is damaged or was \
+         tampered with"
+    )]
+    StepCount(usize),
+    /// A step ≥ n²; counted from 1.
+    #[error(
+        "number {0} of the public key's h_steps is not below n^2; the key file is damaged or was \
+         tampered with"
+    )]
+    StepRange(usize),
+    /// A step is not the power of h that it should be; counted from 1.
+    #[error(
+        "number {0} of the public key's h_steps is not the power of h that should stand there; the \
+         key file is damaged or was tampered with"
+    )]
+    StepMismatch(usize),
     /// A size without subgroup keys.
     #[error(
         "there are no subgroup keys of {0} bits; expected 2048, 3072 or 4096, or an insecure key \

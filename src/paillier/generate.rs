@@ -14,6 +14,7 @@ use super::{
     limbs,
     limbs::{limbs_for, random_rows},
     primality,
+    public::Generators,
 };
 use crate::bignum::Ring;
 
@@ -45,7 +46,16 @@ impl SecretKey {
         }
         let (p, q) = primes(bits, rng);
         let n = product(&p, &q, bits);
-        let public = PublicKey::trusted(n.clone(), generators(&n, rng)?, false)?;
+        let (h, h_s) = generators(&n, rng)?;
+        let public = PublicKey::trusted(
+            n,
+            Generators {
+                h: limbs::to_biguint(&h),
+                h_s: limbs::to_biguint(&h_s),
+                small: false,
+                steps: None,
+            },
+        )?;
         Ok(SecretKey::trusted(public, Crt::new(p, q, None)?))
     }
 }

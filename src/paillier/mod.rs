@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `scheme` | what keys draw randomisers from; what subgroup keys are |
 //! | `generate`, `subgroup` | new primes, and the conditions on them |
-//! | `public`, `check` | the public key; what is checked when one is read |
+//! | `public`, `check`, `steps` | the public key; what is checked when one is read, and how that takes less time |
 //! | `secret`, `crt` | the secret key, decryption; arithmetic modulo p² and q² |
 //! | `plaintext`, `packing` | signed integers; many of them in one plaintext |
 //! | `ciphertexts` | vectors of ciphertexts, and sums of them |
@@ -58,6 +58,7 @@ mod randomisers;
 mod rerandomise;
 mod scheme;
 mod secret;
+mod steps;
 mod subgroup;
 
 pub use ahead::Ahead;

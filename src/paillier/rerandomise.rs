@@ -253,7 +253,7 @@ fn direct_is_cheaper(uses: usize, bits: u32, lanes: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paillier::{Encrypt, Plaintext, PublicEncryptor, SecretKey};
+    use crate::paillier::{Encrypt, Plaintext, PublicEncryptor, SecretKey, public::Generators};
     use num_bigint::BigUint;
     use num_traits::One;
     use rand::{SeedableRng, rngs::ChaCha20Rng};
@@ -365,11 +365,12 @@ mod tests {
         let minus_one = n * n - 1u32;
         let public = PublicKey::trusted(
             key.public().limbs().to_vec(),
-            (
-                limbs::from_biguint(&(n - 1u32), 2),
-                limbs::from_biguint(&minus_one, 4),
-            ),
-            false,
+            Generators {
+                h: n - 1u32,
+                h_s: minus_one,
+                small: false,
+                steps: None,
+            },
         )
         .expect("an odd n");
         let hostile = SecretKey::from_parts(public, &key.primes()[0], &key.primes()[1])

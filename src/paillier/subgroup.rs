@@ -10,7 +10,9 @@ use super::{
     generate::{Prime, fit, negated_square, odd, product},
     limbs::{self, limbs_for},
     primality,
+    public::Generators,
     scheme::order_bits,
+    steps,
 };
 use crate::bignum::Ring;
 
@@ -77,7 +79,16 @@ impl SecretKey {
                 break (h, ring.leave(&h_s));
             }
         };
-        let public = PublicKey::trusted(n, (h, h_s), true)?;
+        let steps = steps::of(&ring, &limbs::to_biguint(&n), &h);
+        let public = PublicKey::trusted(
+            n,
+            Generators {
+                h: limbs::to_biguint(&h),
+                h_s: limbs::to_biguint(&h_s),
+                small: true,
+                steps: Some(steps),
+            },
+        )?;
         Ok(SecretKey::trusted(public, crt))
     }
 }

@@ -150,6 +150,19 @@ impl Bad<'_> {
         public("h-no-unit", with("h", number(&q)));
         public("h-one", with("h", number(&one)));
         public("h-s-foreign", with("h_s", number(&(&one + &n))));
+        public("steps-unexpected", with("h_steps", json!([])));
+        let mut rng = ChaCha20Rng::seed_from_u64(17);
+        let carol = SecretKey::generate_subgroup_insecure(512, &mut rng).expect("an even size");
+        let subgroup: Value = parse(&key::public_to_json(carol.public()));
+        let with_steps = |change: fn(&mut Vec<Value>)| {
+            let mut key = subgroup.clone();
+            change(key["h_steps"].as_array_mut().expect("a list"));
+            key
+        };
+        public("steps-swapped", with_steps(|steps| steps.swap(2, 3)));
+        public("steps-too-few", with_steps(|steps| steps.truncate(6)));
+        let large = with_steps(|steps| steps[1] = number(&mersenne(1100)));
+        public("steps-too-large", large);
         public("scheme", with("scheme", "DJN99".into()));
         public(
             "padded",

@@ -189,6 +189,7 @@ fn a_key_is_rebuilt_from_its_parts() {
         public.n(),
         public.h().expect("generated"),
         public.h_s().expect("generated"),
+        public.h_steps(),
     )
     .expect("valid");
     assert_eq!(&public, key.public());
@@ -242,7 +243,7 @@ fn equal_orders_are_refused() {
     let n = &p * &q;
     let h = BigUint::from(4u32);
     let h_s = h.modpow(&n, &(&n * &n));
-    let public = PublicKey::from_subgroup_parts(&n, &h, &h_s).expect("a valid n");
+    let public = PublicKey::from_subgroup_parts(&n, &h, &h_s, None).expect("a valid n");
     let [p, q, a] = [&p, &q, &a].map(BigUint::to_bytes_be);
     let refused = SecretKey::from_subgroup_parts(public, [&p, &q], [&a, &a]).err();
     assert_eq!(refused, Some(PaillierError::SubgroupOrdersEqual));
@@ -252,7 +253,7 @@ fn equal_orders_are_refused() {
 fn with_h(key: &SecretKey, h: &BigUint) -> Result<SecretKey, PaillierError> {
     let n = key.public().n();
     let h_s = h.modpow(n, &(n * n));
-    let public = PublicKey::from_subgroup_parts(n, h, &h_s)?;
+    let public = PublicKey::from_subgroup_parts(n, h, &h_s, None)?;
     let ([p, q], [a, b]) = (key.primes(), key.orders().expect("a subgroup key"));
     SecretKey::from_subgroup_parts(public, [&p, &q], [&a, &b])
 }
@@ -303,6 +304,7 @@ fn a_public_key_of_a_size_without_subgroup_is_refused() {
         public.n(),
         public.h().expect("generated"),
         public.h_s().expect("generated"),
+        None,
     );
     assert_eq!(refused.err(), Some(PaillierError::SubgroupSize(2050)));
 }

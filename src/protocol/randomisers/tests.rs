@@ -140,7 +140,7 @@ fn a_store_of_another_scheme_of_the_same_n_is_refused() {
     );
     let h_s = key.public().h_s().expect("a generated key has h_s");
     let h = key.public().h().expect("a generated key has h");
-    let small = PublicKey::from_subgroup_parts(n, h, h_s).expect("a valid h");
+    let small = PublicKey::from_subgroup_parts(n, h, h_s, None).expect("a valid h");
     let found = store.take(&small, 1);
     assert!(matches!(found, Err(StoreError::OtherScheme { .. })));
     assert_eq!(left(&store), 3);
