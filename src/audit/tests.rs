@@ -246,48 +246,74 @@ fn wrong_answers_are_reported_as_inexact() {
     assert_eq!(model[0].explains, Some(false));
 }
 
+/// A server of `network` that is refused before anything is asked.
+struct Unasked {
+    network: Network,
+    /// Bits of the key for which there are layouts.
+    layout_bits: u32,
+    /// Bits that the key is said to have.
+    key_bits: u32,
+    draws: usize,
+}
+
+impl Service for Unasked {
+    fn profile(&self) -> &Profile {
+        self.network.profile()
+    }
+
+    fn key_bits(&self) -> u32 {
+        self.key_bits
+    }
+
+    fn draws(&self) -> usize {
+        self.draws
+    }
+
+    fn layout(
+        &self,
+        stage: usize,
+        packing: Packing,
+        images: usize,
+    ) -> Result<StageLayout, ProtocolError> {
+        let (profile, bits) = (self.profile(), self.layout_bits);
+        let of = &profile.stages[stage];
+        let inputs = profile.input_range(stage);
+        let layout = StageLayout::new(&of.linear, inputs, of.range, bits, images, packing);
+        Ok(layout.expect("room for slots"))
+    }
+
+    fn ask(
+        &mut self,
+        _: usize,
+        _: &StageLayout,
+        _: &[Plaintext],
+    ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
+        unreachable!("nothing can be asked")
+    }
+
+    fn classify(
+        &mut self,
+        _: &[Vec<i64>],
+        _: &mut dyn FnMut(Seen<'_>),
+        _: &(dyn Fn(usize, f64) + Sync),
+    ) -> Result<(), AuditError> {
+        unreachable!("nothing can be asked")
+    }
+
+    fn traffic(&self) -> &[Traffic] {
+        &[]
+    }
+}
+
 #[test]
 fn a_key_without_room_for_a_weight_is_refused() {
-    struct Short<S>(S);
-    impl<S: Service> Service for Short<S> {
-        fn profile(&self) -> &Profile {
-            self.0.profile()
-        }
-        fn key_bits(&self) -> u32 {
-            24
-        }
-        fn draws(&self) -> usize {
-            1
-        }
-        fn layout(
-            &self,
-            stage: usize,
-            packing: Packing,
-            images: usize,
-        ) -> Result<StageLayout, ProtocolError> {
-            self.0.layout(stage, packing, images)
-        }
-        fn ask(
-            &mut self,
-            _: usize,
-            _: &StageLayout,
-            _: &[Plaintext],
-        ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
-            unreachable!("nothing can be asked")
-        }
-        fn classify(
-            &mut self,
-            _: &[Vec<i64>],
-            _: &mut dyn FnMut(Seen<'_>),
-            _: &(dyn Fn(usize, f64) + Sync),
-        ) -> Result<(), AuditError> {
-            unreachable!("nothing can be asked")
-        }
-        fn traffic(&self) -> &[Traffic] {
-            &[]
-        }
-    }
-    let refused = chosen::attack(&mut Short(service()), &|_| {});
+    let mut short = Unasked {
+        network: network(),
+        layout_bits: KEY_BITS,
+        key_bits: 24,
+        draws: 1,
+    };
+    let refused = chosen::attack(&mut short, &|_| {});
     assert!(matches!(refused, Err(AuditError::KeyTooShort { .. })));
 }
 
@@ -373,60 +399,6 @@ fn natural_images_of_one_query_recover_the_weights_that_bayhenn_drew_for_it() {
     assert!((1.0..40.0).contains(&score.mean_error), "{score:?}");
 }
 
-/// What a server looks like that answers with very many draws under a long key.
-struct ManyDraws {
-    network: Network,
-}
-
-impl Service for ManyDraws {
-    fn profile(&self) -> &Profile {
-        self.network.profile()
-    }
-
-    fn key_bits(&self) -> u32 {
-        4096
-    }
-
-    fn draws(&self) -> usize {
-        64
-    }
-
-    fn layout(
-        &self,
-        stage: usize,
-        packing: Packing,
-        images: usize,
-    ) -> Result<StageLayout, ProtocolError> {
-        let (profile, bits) = (self.profile(), self.key_bits());
-        let of = &profile.stages[stage];
-        let inputs = profile.input_range(stage);
-        let layout = StageLayout::new(&of.linear, inputs, of.range, bits, images, packing);
-        Ok(layout.expect("room for slots"))
-    }
-
-    fn ask(
-        &mut self,
-        _: usize,
-        _: &StageLayout,
-        _: &[Plaintext],
-    ) -> Result<Vec<Vec<Plaintext>>, AuditError> {
-        unreachable!("nothing is asked before there is a plan")
-    }
-
-    fn classify(
-        &mut self,
-        _: &[Vec<i64>],
-        _: &mut dyn FnMut(Seen<'_>),
-        _: &(dyn Fn(usize, f64) + Sync),
-    ) -> Result<(), AuditError> {
-        unreachable!("nobody classifies")
-    }
-
-    fn traffic(&self) -> &[Traffic] {
-        &[]
-    }
-}
-
 #[test]
 fn a_layer_that_takes_more_images_than_a_query_may_have_is_refused() {
     // Two positions in slots of a few bits: room for hundreds of positions, of
@@ -455,7 +427,13 @@ fn a_layer_that_takes_more_images_than_a_query_may_have_is_refused() {
     };
     let profile = Profile::new("two", input, vec![stage], labels, 1.0);
     let network = Network::new(profile, vec![weights]).expect("a network");
-    let refused = chosen::Plan::new(&ManyDraws { network }, 0);
+    let many_draws = Unasked {
+        network,
+        layout_bits: 4096,
+        key_bits: 4096,
+        draws: 64,
+    };
+    let refused = chosen::Plan::new(&many_draws, 0);
     assert!(matches!(
         refused,
         Err(AuditError::TooManyImages { draws: 64, .. })
