@@ -7,7 +7,7 @@
 
 use std::{fmt, ops::Range};
 
-use super::{BignumError, invert::ROOT_PRODUCTS, run, steps::Plan};
+use super::{BignumError, invert::ROOT_PRODUCTS, memory, steps::Plan};
 
 /// In an index list: the element 1, which costs no product.
 pub const ONE: u32 = u32::MAX;
@@ -329,7 +329,9 @@ impl Program {
     /// Takes the memory that a run takes modulo an m² of so many bits, and keeps
     /// it for the first one.
     pub fn reserve(&self, bits: u32) {
-        run::reserve(self, bits);
+        // Kernels put 52 bits or more into a word, and round up to whole tiles.
+        let row = (bits as usize).div_ceil(52).next_multiple_of(20);
+        memory::reserve(self.stages.iter().map(|stage| stage.results() * row));
     }
 
     /// Exact numbers of products, squarings and inversions of one run.

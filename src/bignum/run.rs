@@ -12,7 +12,6 @@ use super::{
     core::{Core, MAX_LANES, PARALLEL_PRODUCTS},
     elements::Elements,
     kernel::Lanes,
-    memory,
     program::{Csr, ONE, Stage},
     steps::{Plan, REGISTERS, Source, Step},
 };
@@ -50,15 +49,6 @@ impl Arena<'_> {
         }
         out
     }
-}
-
-/// Touches and keeps the memory that running `program` takes for a modulus m² of
-/// so many bits, so that its first run does not wait for it.
-pub(super) fn reserve(program: &Program, bits: u32) {
-    // Kernels put 52 bits or more into a word, and round up to whole tiles.
-    let row = (bits as usize).div_ceil(52).next_multiple_of(20);
-    let results = program.stages().iter().map(Stage::results);
-    memory::reserve(results.map(|results| results * row));
 }
 
 impl<K: Lanes> Core<K> {

@@ -13,13 +13,15 @@ use rayon::ThreadPoolBuilder;
 /// are cores.
 pub(super) fn start() {
     let cores = cores();
-    let bind = move |thread: usize| {
+    let on_start = move |thread: usize| {
         if cores.len() > 1 && cores.len() == rayon::current_num_threads() {
             bind(cores[thread]);
         }
     };
     // It fails if there is a pool already, which then serves as well.
-    let _ = ThreadPoolBuilder::new().start_handler(bind).build_global();
+    let _ = ThreadPoolBuilder::new()
+        .start_handler(on_start)
+        .build_global();
 }
 
 /// The cores that this process may use.
