@@ -29,9 +29,7 @@ fn server(name: &str) -> Server {
     let network = load_network(&folder).expect("a committed model");
     let plans = load_plans(&folder, &network).expect("a committed plan");
     let mut server = Server::new(network).for_whole_run();
-    for plan in plans {
-        server.give_plan(plan).expect("of a layer");
-    }
+    server.give_plans(plans).expect("of its layers");
     server
 }
 

@@ -235,9 +235,8 @@ fn planned(network: Network) -> Server {
     let folder = folder(&network.profile().name);
     let plans = load_plans(&folder, &network);
     let mut server = Server::new(network);
-    for plan in plans.unwrap_or_default() {
-        server.give_plan(plan).expect("of a layer");
-    }
+    let given = server.give_plans(plans.unwrap_or_default());
+    given.expect("of its layers");
     server
 }
 

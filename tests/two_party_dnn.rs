@@ -320,6 +320,15 @@ fn inputs_wider_than_the_results_keep_their_slots() {
         assert_eq!(logits, network.forward_all(&images));
     }
 
+    let exact = |network: Network, rng: &mut ChaCha20Rng| {
+        let key = SecretKey::generate_insecure(KEY_BITS, rng).expect("a key");
+        let owner = Client::new(network.profile().clone(), ClientKeys::Owner(key));
+        let server = Server::new(network.clone());
+        let layout = LayoutChoice::Latency;
+        let logits = common::classify::classify(&owner, &server, &images, layout, rng);
+        assert_eq!(logits, network.forward_all(&images));
+    };
+
     // A bias outside the range of the results, because an input is never 0.
     let first = Stage {
         then: vec![Op::Requantise {
@@ -345,12 +354,35 @@ fn inputs_wider_than_the_results_keep_their_slots() {
     let labels = vec!["a".into(), "b".into()];
     let shifted = Profile::new("shifted", input(0), vec![first, second], labels, 1.0);
     let shifted = Network::new(shifted, vec![constant, weights_of_second]).expect("sound");
-    let key = SecretKey::generate_insecure(KEY_BITS, &mut rng).expect("a key");
-    let owner = Client::new(shifted.profile().clone(), ClientKeys::Owner(key));
-    let server = Server::new(shifted.clone());
-    let logits =
-        common::classify::classify(&owner, &server, &images, LayoutChoice::Latency, &mut rng);
-    assert_eq!(logits, shifted.forward_all(&images));
+    exact(shifted, &mut rng);
+
+    // The same where all ranges would fit slots of one bit, which hold no 1.
+    let first = Stage {
+        then: vec![Op::Requantise {
+            multipliers: vec![1],
+            shift: 1,
+            min: -1,
+            max: 0,
+        }],
+        ..stage.clone()
+    };
+    let constant = Weights {
+        weights: vec![0, 0, 0, 0],
+        bias: vec![-200, 0],
+    };
+    let second = Stage {
+        name: "second".into(),
+        ..stage.clone()
+    };
+    let weights_of_second = Weights {
+        weights: vec![3, 0, 0, 0],
+        bias: vec![3, 0],
+    };
+    let labels = vec!["a".into(), "b".into()];
+    let bits = Profile::new("bits", input(0), vec![first, second], labels, 1.0);
+    let bits = Network::new(bits, vec![constant, weights_of_second]).expect("sound");
+    assert_eq!(bits.profile().stages[1].range, Range::new(0, 0));
+    exact(bits, &mut rng);
 
     // Slots without a value hold 0: a layer that does not take it is refused.
     let network = Network::new(profile(1), vec![weights]).expect("sound");

@@ -79,11 +79,10 @@ pub(crate) fn server(named: Option<&Path>, network: Network, console: &Console) 
         None => plans_from_bytes(PLAN, &network).map_err(|e| e.to_string()),
     };
     let mut server = Server::new(network);
-    let given = plans.and_then(|plans| {
-        let mut plans = plans.into_iter();
-        plans.try_for_each(|plan| server.give_plan(plan).map_err(|e| e.to_string()))
-    });
+    let given = plans.and_then(|plans| server.give_plans(plans).map_err(|e| e.to_string()));
     if let Err(problem) = given {
+        // What a file's error advises, to fetch it again, is not what helps here.
+        let problem = problem.split("; ").next().unwrap_or(&problem);
         console.warn(&format!(
             "{PLAN_FILE} is not used, so that more is multiplied: {problem}; make it anew with \
              pdnn plan"

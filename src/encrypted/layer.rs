@@ -35,11 +35,30 @@ pub struct Layer {
 /// How the products of one kind of rows are arranged.
 #[derive(Default)]
 struct Arranged {
-    /// Common pairs that were found beforehand.
+    /// Common pairs that were found beforehand, of exactly these rows.
     given: Option<Common>,
-    /// The method, once it was asked for: that of the common pairs if they are
-    /// right.
-    method: OnceLock<Method>,
+    /// The quickest method without them, once it was asked for.
+    without: OnceLock<Method>,
+}
+
+/// Common pairs that compute exactly the weights of one layer.
+pub struct Fitting {
+    /// The layer's stage.
+    stage: String,
+    by_tap: bool,
+    common: Common,
+}
+
+impl Fitting {
+    /// Whether they are for rows by tap, or by element.
+    pub fn by_tap(&self) -> bool {
+        self.by_tap
+    }
+
+    /// The pairs.
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
 }
 
 /// With fewer rows than this, several groups share a program so that every
@@ -68,17 +87,37 @@ impl Layer {
 
     /// Looks for common pairs in the rows by tap or by element, where they are
     /// worth it. Takes seconds for the largest layers.
-    pub fn find_common(&self, by_tap: bool) -> Option<Common> {
-        Common::find_best(&self.rows(by_tap))
+    pub fn find_common(&self, by_tap: bool) -> Option<Fitting> {
+        let common = Common::find_best(&self.rows(by_tap))?;
+        Some(self.of_this(by_tap, common))
     }
 
-    /// Gives the layer common pairs that were found beforehand, for rows by tap
-    /// or by element. They are looked at when first used, and left if they do
-    /// not compute exactly this layer's weights: they can make a layer faster
-    /// or slower, never wrong.
-    pub fn give_common(&mut self, by_tap: bool, common: Common) {
-        self.arranged[usize::from(by_tap)] = Arranged {
-            given: Some(common),
+    /// Common pairs that were found beforehand, if they compute exactly this
+    /// layer's weights, for rows by tap or by element.
+    pub fn fitting(&self, by_tap: bool, common: Common) -> Option<Fitting> {
+        let fits = common.fits(&self.rows(by_tap));
+        fits.then(|| self.of_this(by_tap, common))
+    }
+
+    fn of_this(&self, by_tap: bool, common: Common) -> Fitting {
+        Fitting {
+            stage: self.stage.name.clone(),
+            by_tap,
+            common,
+        }
+    }
+
+    /// Gives the layer common pairs of its own. They can make it faster or
+    /// slower.
+    ///
+    /// # Panics
+    ///
+    /// If they come from a layer of another name.
+    pub fn give_common(&mut self, found: Fitting) {
+        let of = &self.stage.name;
+        assert!(found.stage == *of, "pairs of {:?} for {of:?}", found.stage);
+        self.arranged[usize::from(found.by_tap)] = Arranged {
+            given: Some(found.common),
             ..Arranged::default()
         };
         let plans = self.plans.get_mut();
@@ -157,13 +196,11 @@ impl Layer {
 
     /// The method for these rows of this layer, and its common pairs.
     fn method(&self, rows: &Rows, by_tap: bool) -> (Method, Option<&Common>) {
-        let Arranged { given, method } = &self.arranged[usize::from(by_tap)];
-        let method = *method.get_or_init(|| match given {
-            Some(common) if common.fits(rows) => common.method(),
-            _ => Method::cheapest(rows),
-        });
-        let right = given.as_ref().filter(|common| common.method() == method);
-        (method, right)
+        let Arranged { given, without } = &self.arranged[usize::from(by_tap)];
+        match given {
+            Some(common) => (common.method(), Some(common)),
+            None => (*without.get_or_init(|| Method::cheapest(rows)), None),
+        }
     }
 
     fn rows(&self, by_tap: bool) -> Rows {

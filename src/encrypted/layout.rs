@@ -103,6 +103,12 @@ fn outputs_together(channels: usize, room: usize, slots: SlotLayout) -> usize {
     channels.div_ceil(shifts.div_ceil(SHORT_CHAIN).clamp(fewest, most))
 }
 
+/// Bits of the slots for what is in `inputs` and in `range`: at least two, so
+/// that a slot holds 1 and a bias of either sign can be added in parts.
+pub fn slot_bits(inputs: Range, range: Range) -> u32 {
+    inputs.union(range).slot_bits().max(2)
+}
+
 impl StageLayout {
     /// The layout of `linear` for `images` images, with slots that hold what is
     /// in `inputs` and in `range`, under a key of `key_bits`.
@@ -120,7 +126,7 @@ impl StageLayout {
         if !inputs.contains(0) {
             return None;
         }
-        let slots = SlotLayout::fit(key_bits, inputs.union(range).slot_bits());
+        let slots = SlotLayout::fit(key_bits, slot_bits(inputs, range));
         StageLayout::with_slots(linear, slots, images, packing)
     }
 

@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use pdnn::file::{Overwrite, folder::save_network};
+use pdnn::file::{
+    Overwrite,
+    folder::{load_network, save_network},
+    plan::{load_plans, save_plans},
+};
 use serde_json::Value;
 
 use crate::{
@@ -78,7 +82,23 @@ fn a_plan_saves_products_and_changes_no_result() {
     let (found, notes) = classified(&place);
     assert_eq!(found, logits);
     assert!(notes.contains("plan.safetensors is not used"), "{notes}");
+    assert!(!notes.contains("fetch"), "{notes}");
     assert_eq!(inspected(&place).1, before);
+
+    // Whole, but of other products.
+    fs::write(&file, &bytes).expect("writable");
+    let network = load_network(&place.path("net")).expect("sound");
+    let mut plans = load_plans(&place.path("net"), &network).expect("sound");
+    let last = plans.last_mut().expect("one");
+    last.members.reverse();
+    save_plans(&place.path("net"), &network, &plans).expect("writable");
+    let (found, notes) = classified(&place);
+    assert_eq!(found, logits);
+    assert!(
+        notes.contains("does not come to the layer's weights; make it anew with pdnn plan"),
+        "{notes}"
+    );
+    assert_eq!(inspected(&place).1, before, "none of them is used");
 
     // Another network's.
     fs::remove_dir_all(place.path("net")).expect("ours");

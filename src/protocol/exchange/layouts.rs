@@ -1,7 +1,7 @@
 //! Which packing to use, and what it sends: decided from public counts.
 
 use crate::{
-    encrypted::layout::{Packing, StageLayout},
+    encrypted::layout::{Packing, StageLayout, slot_bits},
     network::Profile,
 };
 
@@ -56,7 +56,7 @@ pub(in crate::protocol) fn stage_layout(
     let layout = layout.ok_or_else(|| ProtocolError::KeyTooShort {
         layer: of.name.clone(),
         key_bits,
-        slot_bits: inputs.union(of.range).slot_bits(),
+        slot_bits: slot_bits(inputs, of.range),
     })?;
     let (inputs, outputs) = sent(&layout, stage, samples);
     let bytes = inputs.max(outputs) * (key_bits as usize).div_ceil(8) * 2;

@@ -1,7 +1,12 @@
 //! Plans that were made ahead: what a server may keep beside its model.
 
+use rayon::prelude::*;
+
 use crate::{
-    encrypted::plan::{Common, Planes},
+    encrypted::{
+        layer::{Fitting, Layer},
+        plan::{Common, Planes},
+    },
     file::plan::SavedPlan,
     network::Linear,
 };
@@ -25,6 +30,12 @@ pub enum PlanRefused {
         /// What the plan says.
         planes: String,
     },
+    /// Damaged, or made for another network.
+    #[error("the plan of {stage} does not come to the layer's weights")]
+    OtherWeights {
+        /// The plan's stage.
+        stage: String,
+    },
 }
 
 impl Server {
@@ -46,8 +57,8 @@ impl Server {
         for layer in self.layers_mut() {
             for &by_tap in rows(&layer.stage().linear) {
                 if let Some(common) = layer.find_common(by_tap) {
-                    plans.push(saved(&layer.stage().name, by_tap, &common));
-                    layer.give_common(by_tap, common);
+                    plans.push(saved(&layer.stage().name, &common));
+                    layer.give_common(common);
                 }
                 done += 1;
                 progress(done, all);
@@ -56,40 +67,53 @@ impl Server {
         plans
     }
 
-    /// Gives the server a plan that was made ahead. It is used if it computes
-    /// exactly the server's weights: it can make a server faster or slower,
-    /// never wrong.
+    /// Gives the server plans that were made ahead: all of them or, if one
+    /// cannot be used, none. A plan has to compute exactly the layer's weights:
+    /// it can make a server faster or slower, never wrong.
     ///
     /// # Errors
     ///
-    /// A plan of no layer or of unknown planes.
-    pub fn give_plan(&mut self, plan: SavedPlan) -> Result<(), PlanRefused> {
-        let SavedPlan { stage, .. } = plan;
-        let Some(planes) = Planes::named(&plan.planes) else {
-            let planes = plan.planes;
-            return Err(PlanRefused::UnknownPlanes { stage, planes });
-        };
-        let mut layers = self.layers_mut().iter_mut();
-        let Some(layer) = layers.find(|layer| layer.stage().name == stage) else {
-            return Err(PlanRefused::NoStage { stage });
-        };
-        let mut rest = plan.members.into_iter();
-        let set = |&size: &u32| rest.by_ref().take(size as usize).collect::<Vec<u32>>();
-        let common = Common {
-            planes,
-            pairs: plan.pairs,
-            sets: plan.sizes.iter().map(set).collect(),
-        };
-        layer.give_common(plan.by_tap, common);
+    /// A plan of no layer, of unknown planes, or of other weights.
+    pub fn give_plans(&mut self, plans: Vec<SavedPlan>) -> Result<(), PlanRefused> {
+        let layers = self.layers();
+        let checked = plans.into_par_iter().map(|plan| usable(layers, plan));
+        let checked: Vec<_> = checked.collect::<Result<_, _>>()?;
+        for (layer, common) in checked {
+            self.layers_mut()[layer].give_common(common);
+        }
         Ok(())
     }
 }
 
-fn saved(stage: &str, by_tap: bool, common: &Common) -> SavedPlan {
+/// Number of the layer that a plan is for, and the pairs in it.
+fn usable(layers: &[Layer], plan: SavedPlan) -> Result<(usize, Fitting), PlanRefused> {
+    let SavedPlan { stage, .. } = plan;
+    let Some(planes) = Planes::named(&plan.planes) else {
+        let planes = plan.planes;
+        return Err(PlanRefused::UnknownPlanes { stage, planes });
+    };
+    let Some(layer) = layers.iter().position(|layer| layer.stage().name == stage) else {
+        return Err(PlanRefused::NoStage { stage });
+    };
+    let mut rest = plan.members.into_iter();
+    let set = |&size: &u32| rest.by_ref().take(size as usize).collect::<Vec<u32>>();
+    let common = Common {
+        planes,
+        pairs: plan.pairs,
+        sets: plan.sizes.iter().map(set).collect(),
+    };
+    match layers[layer].fitting(plan.by_tap, common) {
+        Some(common) => Ok((layer, common)),
+        None => Err(PlanRefused::OtherWeights { stage }),
+    }
+}
+
+fn saved(stage: &str, found: &Fitting) -> SavedPlan {
+    let common = found.common();
     let sets = || (0..common.sets.len()).map(|s| common.sets.row(s));
     SavedPlan {
         stage: stage.to_string(),
-        by_tap,
+        by_tap: found.by_tap(),
         planes: common.planes.name().to_string(),
         pairs: common.pairs.clone(),
         sizes: sets().map(|set| set.len() as u32).collect(),
@@ -161,9 +185,7 @@ mod tests {
         let plans = finder.find_plans(&mut |done, all| heard.push((done, all)));
         assert_eq!(heard, [(1, 3), (2, 3), (3, 3)]);
         let mut given = Server::new(network());
-        for plan in plans {
-            given.give_plan(plan).expect("its own");
-        }
+        given.give_plans(plans).expect("its own");
         for packing in [Packing::Latency, Packing::Throughput] {
             let found = work(&finder, packing);
             assert_eq!(work(&given, packing), found);
@@ -180,15 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_computes_other_weights_is_left() {
-        let plans = Server::new(network()).find_plans(&mut |_, _| ());
+    fn a_plan_that_computes_other_weights_is_refused_and_no_other_used() {
+        let mut plans = Server::new(network()).find_plans(&mut |_, _| ());
         let mut server = Server::new(network());
-        for mut plan in plans {
-            plan.members.swap(0, 1);
-            plan.sizes.swap(0, 1);
-            plan.members.reverse();
-            server.give_plan(plan).expect("of a layer");
-        }
+        let last = plans.last_mut().expect("one that is worth it");
+        last.members.reverse();
+        let refused = server.give_plans(plans).expect_err("other weights");
+        assert!(matches!(refused, PlanRefused::OtherWeights { .. }));
         let found = work(&server, Packing::Latency);
         assert_eq!(found, work(&Server::new(network()), Packing::Latency));
     }
@@ -204,14 +224,14 @@ mod tests {
             members: vec![],
         };
         let mut server = Server::new(network());
-        let refused = server.give_plan(plan.clone()).expect_err("unknown");
+        let refused = server.give_plans(vec![plan.clone()]).expect_err("unknown");
         assert!(matches!(refused, PlanRefused::UnknownPlanes { .. }));
         let plan = SavedPlan {
             stage: "pool".to_owned(),
             planes: "binary".to_owned(),
             ..plan
         };
-        let refused = server.give_plan(plan).expect_err("no stage");
+        let refused = server.give_plans(vec![plan]).expect_err("no stage");
         assert!(matches!(refused, PlanRefused::NoStage { .. }));
     }
 }
