@@ -31,7 +31,7 @@ while getopts r:o:Th option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
-case $runs in '' | *[!0-9]* | 0) fail "-r $runs: expected a number from 1 on" ;; esac
+case $runs in '' | *[!0-9]* | 0*) fail "-r $runs: expected a number from 1 on" ;; esac
 [ -z "$out" ] || [ -d "$out" ] || fail "-o $out: no such folder"
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null || fail "$python is needed; name another with PYTHON"
@@ -53,4 +53,4 @@ if [ $tenseal = yes ] && ! install tenseal==0.3.18; then
 fi
 
 cargo build --release --quiet
-exec "$venv/bin/python" -B scripts/bench_peers.py "$runs" "$out" $tenseal
+exec "$venv/bin/python" -B scripts/bench_peers.py "${CARGO_TARGET_DIR:-target}/release/pdnn" "$runs" "$out" $tenseal

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from figures import *
 
-RUNS, OUT, TENSEAL = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "yes"
-PDNN = "target/release/pdnn"
+PDNN, OUT = sys.argv[1], sys.argv[3]
+RUNS, TENSEAL = int(sys.argv[2]), sys.argv[4] == "yes"
 
 
 def each(function, seconds=2.0, least=5):

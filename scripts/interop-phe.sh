@@ -9,7 +9,14 @@
 #
 # The environment, with phe and click from PyPI, is kept under target/.
 set -eu
+. "$(dirname "$0")/pdnn.sh"
+absolute_pdnn
 cd "$(dirname "$0")/.."
+
+fail() { echo "error: $*" >&2; exit 2; }
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;; esac
+[ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
+check_pdnn
 
 venv=target/interop-phe/venv
 if [ ! -x "$venv/bin/pheutil" ]; then
@@ -20,7 +27,7 @@ fi
 
 if [ -z "${PDNN:-}" ]; then
     cargo build --release --quiet
-    PDNN=target/release/pdnn
+    PDNN=${CARGO_TARGET_DIR:-target}/release/pdnn
 fi
 
 work=$(mktemp -d)

@@ -14,10 +14,13 @@
 # Prints Markdown. Each run has a key of its own, whose making is not counted.
 # PDNN names another binary than the release one, which is built otherwise.
 set -euo pipefail
+. "$(dirname "$0")/pdnn.sh"
+absolute_pdnn
 cd "$(dirname "$0")/.."
 
 runs=5 samples="1 4 8" bits="2048 3072" model=models/lenet5-bayes image=data/sample/7-a.png
 fail() { echo "error: $*" >&2; exit 2; }
+case ${1:-} in --help) set -- -h ;; esac
 while getopts r:t:b:m:i:h option; do
   case $option in
     r) runs=$OPTARG ;;
@@ -31,7 +34,16 @@ while getopts r:t:b:m:i:h option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
-case $runs in '' | *[!0-9]* | 0) fail "-r $runs: expected a number from 1 on" ;; esac
+check_pdnn
+case $runs in '' | *[!0-9]* | 0*) fail "-r $runs: expected a number from 1 on" ;; esac
+[ -n "${samples//[[:space:]]/}" ] || fail "-t: expected numbers of samples"
+for count in $samples; do
+  case $count in *[!0-9]* | 0*) fail "-t $count: expected a number from 1 on" ;; esac
+done
+[ -n "${bits//[[:space:]]/}" ] || fail "-b: expected 2048, 3072 or 4096, or several of them"
+for size in $bits; do
+  case $size in 2048 | 3072 | 4096) ;; *) fail "-b $size: expected 2048, 3072 or 4096" ;; esac
+done
 [ -f "$model/profile.json" ] || fail "no network in $model; name its folder with -m"
 [ -f "$image" ] || fail "no image $image; name one with -i"
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
@@ -39,7 +51,7 @@ command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 pdnn=${PDNN:-}
 if [ -z "$pdnn" ]; then
   cargo build --release --quiet
-  pdnn=target/release/pdnn
+  pdnn=${CARGO_TARGET_DIR:-target}/release/pdnn
 fi
 exec python3 - "$pdnn" "$runs" "$samples" "$bits" "$model" "$image" <<'PYTHON'
 import json, os, platform, subprocess, sys

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from figures import *
 
-RUNS, IMAGES = int(sys.argv[1]), int(sys.argv[2])
-DATA, OUT = sys.argv[3:5]
-NETWORKS = sys.argv[5].split()
-UPDATE, BENCHES, GMP = (argument == "yes" for argument in sys.argv[6:9])
-PDNN = "target/release/pdnn"
+PDNN = sys.argv[1]
+RUNS, IMAGES = int(sys.argv[2]), int(sys.argv[3])
+DATA, OUT = sys.argv[4:6]
+NETWORKS = sys.argv[6].split()
+UPDATE, BENCHES, GMP = (argument == "yes" for argument in sys.argv[7:10])
 IMAGE = "data/sample/7-a.png"
 
 # Keys: length and scheme, and how they are called.
@@ -20,12 +20,17 @@ def key_name(bits, scheme):
     return f"{bits}, subgroup" if scheme == "subgroup" else f"{bits}"
 
 
-figures = []
+figures, missing = [], []
 
 
-def figure(what, key, unit, value, asked=None, at_least=False):
-    """A line of the table: `asked` is the most, or with `at_least` the least."""
+def figure(what, key, unit, value, asked=None, at_least=False, due=True):
+    """A line of the table: `asked` is the most, or with `at_least` the least.
+
+    No value is an error at the end if one was asked for and was `due`.
+    """
     if value is None:
+        if asked is not None and due:
+            missing.append(f"{what} ({key})")
         return
     reached = ""
     if asked is not None:
@@ -39,23 +44,23 @@ def bound(asked, at_least):
     return ("≥ " if at_least else "≤ ") + f"{asked:,}"
 
 
-def arithmetic():
+def arithmetic(kernels):
     """Products, and combs that are read as a whole; gives costs for `counted`."""
     found = benches("kernels", r"product mod n\^2/(2048|3072)|comb", GMP)
-    costs = {}
+    costs, has_ifma = {}, "ifma" in kernels
     for bits, ifma, portable in ((2048, 360, 2100), (3072, 750, 4800)):
         at = lambda name: found.get(f"product mod n^2/{bits} bits/{name}")
         gmp, vector, scalar = at("GMP"), at("pdnn ifma"), at("pdnn portable")
         ratio = lambda x: gmp / x if gmp and x else None
-        figure("product mod n², IFMA kernel, a lane", bits, "ns", vector, ifma)
+        figure("product mod n², IFMA kernel, a lane", bits, "ns", vector, ifma, due=has_ifma)
         figure("square mod n², IFMA kernel, a lane", bits, "ns", at("pdnn ifma, square"))
         figure("product mod n², portable kernel", bits, "ns", scalar, portable)
         figure("square mod n², portable kernel", bits, "ns", at("pdnn portable, square"))
         for peer in ("GMP", "num-bigint", "crypto-bigint"):
             figure(f"product mod n², {peer}", bits, "ns", at(peer))
         first = bits == 2048
-        figure("IFMA kernel, times as fast as GMP", bits, "", ratio(vector), 11 if first else None, True)
-        figure("portable kernel, times as fast as GMP", bits, "", ratio(scalar), 2 if first else None, True)
+        figure("IFMA kernel, times as fast as GMP", bits, "", ratio(vector), 11 if first else None, True, GMP and has_ifma)
+        figure("portable kernel, times as fast as GMP", bits, "", ratio(scalar), 2 if first else None, True, GMP)
         for full, ns in found.items():
             if f"{bits} bits" in full and "ifma, scanning comb" in full:
                 figure("randomiser with --scan-tables, the power alone", bits, "µs", ns / 1e3)
@@ -104,14 +109,13 @@ def counted(total, costs):
     ) / 1e6
 
 
-def single_images(kernels, costs):
-    """Every network, key and kernel; gives the rows of its own table."""
+def single_images(kernels, costs, rows):
+    """Every network, key and kernel; adds the rows of its own table to `rows`."""
     asked = {
         ("lenet5", "2048"): 75, ("lenet5", "3072"): 200,
         ("lenet5-fast", "2048"): 35, ("lenet5-fast", "3072"): 100,
         ("lenet5-fast", "2048, subgroup"): 20,
     }
-    rows = []
     for kernel in reversed(kernels):
         for network in NETWORKS:
             for bits, scheme in [*KEYS, (4096, "djn")]:
@@ -136,12 +140,11 @@ def single_images(kernels, costs):
                     continue
                 figure(f"one image, {network}", key, "ms", ms, asked.get((network, key)))
                 figure(f"one image, {network}, one core", key, "ms", alone["elapsed_ms"])
-                if scheme == "djn" and costs.get(bits):
+                if scheme == "djn" and bits in costs and all(costs[bits].values()):
                     figure(f"one image, {network}, one core, counts times costs", key, "ms", counted(total, costs[bits]))
                 limits = {"2048": 430, "3072": 650} if network == "lenet5-fast" else {}
                 both = (total["bytes_up"] + total["bytes_down"]) / 1e3
                 figure(f"bytes both ways, one image, {network}", key, "KB", both, limits.get(key))
-    return rows
 
 
 def evaluate(network, bits, scheme, images, kernel, single=False):
@@ -152,10 +155,10 @@ def evaluate(network, bits, scheme, images, kernel, single=False):
     return pdnn(PDNN, arguments, kernel, single)
 
 
-def batches(kernels):
-    """Gives the rows of its own table."""
+def batches(kernels, rows):
+    """Adds the rows of its own table to `rows`."""
     asked = {"2048": 1_100_000, "2048, subgroup": 3_000_000, "3072": 450_000}
-    best, rows = kernels[-1], []
+    best = kernels[-1]
 
     def row(network, kernel, key, cores, images, result, memory):
         rows.append([
@@ -177,6 +180,8 @@ def batches(kernels):
         fast = network == "lenet5-fast"
         figure(f"batch, {network}", key, "images an hour", both, asked.get(key) if fast else None, True)
         figure(f"batch, {network}, all cores, times one core", key, "", both / alone, 1.8 if fast else None, True)
+    if "lenet5-fast" not in NETWORKS:
+        return
     if "portable" in kernels[:-1]:
         few = min(IMAGES, 500)
         row("lenet5-fast", "portable", "2048", "all", few, *evaluate("lenet5-fast", 2048, "djn", few, "portable"))
@@ -185,17 +190,25 @@ def batches(kernels):
     figure("all 10,000 test images, lenet5-fast", "2048", "s", result["elapsed_ms"] / 1e3, 40)
     figure("of them with other logits than in the clear", "2048", "images", result["encrypted"]["differing"], 0)
     figure("peak memory of it", "2048", "MiB", memory, 1024)
-    return rows
 
 
 def main():
     kernels = [kernel for kernel in ("portable", "ifma") if has_kernel(PDNN, kernel)]
-    costs = {}
-    if BENCHES:
-        costs = arithmetic()
-        ciphertexts(costs)
-    singles = single_images(kernels, costs)
-    many = batches(kernels) if IMAGES else []
+    if not kernels:
+        fail(f"{PDNN} does not classify {IMAGE}")
+    if "ifma" not in kernels:
+        print("no IFMA kernel on this machine, so its figures are left out", file=sys.stderr)
+    costs, singles, many, failure = {}, [], [], None
+    try:
+        if BENCHES:
+            costs = arithmetic(kernels)
+            ciphertexts(costs)
+        single_images(kernels, costs, singles)
+        if IMAGES:
+            batches(kernels, many)
+    except SystemExit as error:
+        # What was measured before is printed all the same, but written nowhere.
+        failure = error
     print(file=sys.stderr)
 
     text = [f"{machine()}; {today()}.\n"]
@@ -221,6 +234,8 @@ def main():
     images = "\n".join(images)
     text = "\n".join([*text, images])
     print(text)
+    if failure:
+        raise failure
     if UPDATE:
         update_readme(f"{machine()}; {today()}; one image: median of {RUNS} runs.\n\n{images}")
     if OUT:
@@ -233,6 +248,8 @@ def main():
               "" if asked is None else ("least" if at_least else "most"), f"{value:.6g}", reached)
              for what, key, unit, asked, at_least, value, reached in figures])
         draw(folder / "figures.svg")
+    if missing:
+        fail(f"figures that were asked for were not found: {'; '.join(missing)}")
 
 
 def update_readme(text):

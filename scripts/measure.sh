@@ -15,6 +15,7 @@
 #   -G  leave out GMP, which needs m4, make and a C compiler    (default without m4)
 #
 # Nothing else should run on the machine. Takes about ten minutes once built.
+# Exits with 1, after the tables, if a figure that was asked for is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mnist.sh
@@ -38,15 +39,18 @@ while getopts r:n:d:m:o:uBGh option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
-case $runs in '' | *[!0-9]* | 0) fail "-r $runs: expected a number from 1 on" ;; esac
-case $images in '' | *[!0-9]*) fail "-n $images: expected a number" ;; esac
+case $runs in '' | *[!0-9]* | 0*) fail "-r $runs: expected a number from 1 on" ;; esac
+[[ $images =~ ^[0-9]{1,5}$ && 10#$images -le 10000 ]] || fail "-n $images: expected a number from 0 to 10000"
 [ -z "$out" ] || [ -d "$out" ] || fail "-o $out: no such folder"
+[ -n "${models//[[:space:]]/}" ] || fail "-m: expected at least one network under models/"
 for model in $models; do
   [ -f "models/$model/profile.json" ] || fail "-m: no network in models/$model"
 done
-if [ -z "$data" ] && [ "$images" -gt 0 ]; then
-  data=$(mnist_folder "")
-  [ -n "$data" ] || fail "no MNIST test images; run scripts/fetch-mnist.sh, name their folder with -d, or leave batches out with -n 0"
+if [ "$images" -gt 0 ]; then
+  found=$(mnist_folder "$data")
+  has_mnist_test "$found" ||
+    fail "no MNIST test images${data:+ in $data}; run scripts/fetch-mnist.sh, name their folder with -d, or leave batches out with -n 0"
+  data=$found
 fi
 if [ $gmp = yes ] && [ $benches = yes ] && ! command -v m4 >/dev/null; then
   echo "no m4, so GMP is left out" >&2
@@ -55,4 +59,5 @@ fi
 command -v python3 >/dev/null || fail "python3 is needed to lay out the tables"
 
 cargo build --release --quiet
-exec python3 -B scripts/measure.py "$runs" "$images" "$data" "$out" "$models" $update $benches $gmp
+exec python3 -B scripts/measure.py "${CARGO_TARGET_DIR:-target}/release/pdnn" \
+  "$runs" "$images" "$data" "$out" "$models" $update $benches $gmp

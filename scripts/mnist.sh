@@ -12,3 +12,12 @@ mnist_folder() {
     if [ -d "$folder" ]; then echo "$folder"; return; fi
   done
 }
+
+# Whether the folder "$1" has the test images and their labels, gzip'd or not.
+has_mnist_test() {
+  local name
+  [ -n "$1" ] || return 1
+  for name in t10k-images-idx3-ubyte t10k-labels-idx1-ubyte; do
+    if [ ! -f "$1/$name" ] && [ ! -f "$1/$name.gz" ]; then return 1; fi
+  done
+}

@@ -18,6 +18,7 @@ cd "$(dirname "$0")/.."
 
 images=1000 bits=3072 out=target/table-2pdnn data=
 fail() { echo "error: $*" >&2; exit 2; }
+case ${1:-} in --help) set -- -h ;; esac
 while getopts n:b:d:o:h option; do
   case $option in
     n) images=$OPTARG ;;
@@ -30,17 +31,17 @@ while getopts n:b:d:o:h option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
-case $images in '' | *[!0-9]* | 0) fail "-n $images: expected a number of images, 1 to 10000" ;; esac
+case $images in '' | *[!0-9]* | 0*) fail "-n $images: expected a number of images, 1 to 10000" ;; esac
 case $bits in 2048 | 3072 | 4096) ;; *) fail "-b $bits: expected 2048, 3072 or 4096" ;; esac
 
 found=$(mnist_folder "$data")
-[ -n "$found" ] ||
+has_mnist_test "$found" ||
   fail "no MNIST test images${data:+ in $data}; run scripts/fetch-mnist.sh, or name their folder with -d"
 data=$found
 
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 cargo build --release --quiet --features train
-pdnn=target/release/pdnn
+pdnn=${CARGO_TARGET_DIR:-target}/release/pdnn
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

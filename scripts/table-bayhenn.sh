@@ -24,6 +24,8 @@
 # and scripts/fetch-pneumonia.sh bring them there. PDNN names another binary
 # than the release one, which is built otherwise.
 set -euo pipefail
+. "$(dirname "$0")/pdnn.sh"
+absolute_pdnn
 cd "$(dirname "$0")/.."
 
 seeds=3 sets="mnist pneumonia" out=target/table-bayhenn quick= latency=yes
@@ -40,7 +42,8 @@ while [ $# -gt 0 ]; do
     *) fail "unexpected argument: $1; see $0 --help" ;;
   esac
 done
-case $seeds in '' | *[!0-9]* | 0) fail "--seeds $seeds: expected a number from 1 on" ;; esac
+check_pdnn
+case $seeds in '' | *[!0-9]* | 0*) fail "--seeds $seeds: expected a number from 1 on" ;; esac
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 
 data=${PDNN_DATA:-data}
@@ -51,7 +54,7 @@ done
 pdnn=${PDNN:-}
 if [ -z "$pdnn" ]; then
   cargo build --release --quiet --features train
-  pdnn=target/release/pdnn
+  pdnn=${CARGO_TARGET_DIR:-target}/release/pdnn
 fi
 [ -z "$quick" ] || out=$out-quick
 mkdir -p "$out"

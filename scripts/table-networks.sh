@@ -10,16 +10,20 @@
 #
 # Networks are models/lenet5 and lenet5-fast, or those that are named.
 #
+# A Bayesian network is refused: `pdnn inspect` does not count its work.
+#
 # Prints Markdown. "In products" adds everything up in the cost of a product
-# modulo n² on one core, one image: 65 for an encryption by the key's owner, 230
-# for a re-randomisation, 450 for a decryption, 0.79 for a squaring (2048 bits,
-# IFMA kernel; `cargo bench` measures them).
+# modulo n² on one core, one image: encryptions by the key's owner,
+# re-randomisations, decryptions and squarings by what each costs in
+# docs/performance/figures.csv (IFMA kernel), which scripts/measure.sh writes.
+# The column stays empty for a length of key that is not in that file (4096).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mnist.sh
 
 bits=2048 data='' validation=''
 fail() { echo "error: $*" >&2; exit 2; }
+case ${1:-} in --help) set -- -h ;; esac
 while getopts b:d:vh option; do
   case $option in
     b) bits=$OPTARG ;;
@@ -43,10 +47,14 @@ set_of() {
   fail "no $1-ubyte in $data; run scripts/fetch-mnist.sh"
 }
 if [ -n "$validation" ]; then
-  examples=(--data "$(set_of train-images-idx3)" --labels "$(set_of train-labels-idx1)" --range 55000..60000)
+  prefix=train range=(--range 55000..60000)
 else
-  examples=(--data "$(set_of t10k-images-idx3)" --labels "$(set_of t10k-labels-idx1)")
+  prefix=t10k range=()
 fi
+# One after the other: the first that is missing ends the script.
+images=$(set_of $prefix-images-idx3)
+labels=$(set_of $prefix-labels-idx1)
+examples=(--data "$images" --labels "$labels" ${range[@]+"${range[@]}"})
 
 if [ $# -eq 0 ]; then
   set -- models/lenet5 models/lenet5-fast
@@ -54,21 +62,53 @@ fi
 
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 cargo build --release --quiet
-pdnn=target/release/pdnn
+pdnn=${CARGO_TARGET_DIR:-target}/release/pdnn
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=100
 for network; do
   number=$((number + 1))
-  at="$work/$number"
-  "$pdnn" inspect "$network" --bits "$bits" --json >"$at.work"
-  "$pdnn" evaluate --network "$network" "${examples[@]}" --json >"$at.accuracy"
+  "$pdnn" inspect "$network" --bits "$bits" --json >"$work/$number.work"
+  grep -q '"work":' "$work/$number.work" ||
+    fail "$network: pdnn inspect counts no work of a Bayesian network; expected networks with fixed weights"
+done
+number=100
+for network; do
+  number=$((number + 1))
+  "$pdnn" evaluate --network "$network" "${examples[@]}" --json >"$work/$number.accuracy"
 done
 
-python3 - "$work" "${validation:+validation}" <<'PYTHON'
-import glob, json, sys
+python3 - "$work" "${validation:+validation}" "$bits" docs/performance/figures.csv <<'PYTHON'
+import csv, glob, json, sys
 
-work, which = sys.argv[1], sys.argv[2] or "test"
+work, which, bits, figures = sys.argv[1:]
+which = which or "test"
+# What an operation is called in `figures`, and the nanoseconds of its unit.
+PRODUCT = "product mod n², IFMA kernel, a lane"
+UNITS = {
+    PRODUCT: 1, "square mod n², IFMA kernel, a lane": 1,
+    "encrypt, owner": 1000, "re-randomise, combs": 1000, "decrypt": 1000,
+}
+
+
+def costs():
+    """Of a squaring, an encryption, a re-randomisation and a decryption, in
+    products; nothing if one of them is not in `figures`."""
+    try:
+        with open(figures, encoding="utf-8") as file:
+            ns = {row["figure"]: float(row["measured"]) * UNITS[row["figure"]]
+                  for row in csv.DictReader(file)
+                  if row["figure"] in UNITS and row["key_bits"] == bits}
+    except FileNotFoundError:
+        return None
+    if len(ns) < len(UNITS):
+        return None
+    return [ns[name] / ns[PRODUCT] for name in UNITS if name != PRODUCT]
+
+
+known = costs()
+if known:
+    square, encrypt, rerandomise, decrypt = known
 rows = []
 for path in sorted(glob.glob(f"{work}/*.work")):
     facts = json.load(open(path))
@@ -76,14 +116,24 @@ for path in sorted(glob.glob(f"{work}/*.work")):
     for of in facts["work"]:
         total, images = of["total"], of["images"]
         up, down = total["ciphertexts_up"], total["ciphertexts_down"]
-        cost = up * 65 + down * (230 + 450) + total["products"] + 0.79 * total["squarings"]
+        cost = ""
+        if known:
+            cost = up * encrypt + down * (rerandomise + decrypt) + total["products"] + square * total["squarings"]
+            cost = f"{cost / images:,.0f}"
         rows.append([
             facts["name"], f"{100 * accuracy['accuracy']:.2f}", f"{images:,}", f"{up:,}", f"{down:,}",
-            f"{total['products']:,}", f"{total['squarings']:,}", f"{cost / images:,.0f}",
+            f"{total['products']:,}", f"{total['squarings']:,}", cost,
         ])
 head = ("network", f"{which}, %", "images", "up", "down", "products", "squarings", "in products, one image")
 print("| " + " | ".join(head) + " |")
 print("|---|---:|---:|---:|---:|---:|---:|---:|")
 for row in rows:
     print("| " + " | ".join(row) + " |")
+if known:
+    print(
+        f"\nIn products, from {figures} at {bits} bits: {encrypt:.0f} for an encryption by the key's owner, "
+        f"{rerandomise:.0f} for a re-randomisation, {decrypt:.0f} for a decryption, {square:.2f} for a squaring."
+    )
+else:
+    print(f"\nThe last column is empty: {figures} does not have what these cost at {bits} bits.")
 PYTHON

@@ -34,10 +34,12 @@
 # Markdown; exits with 1 if masked and clear logits differ anywhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/mnist.sh
 
 masked=1000 timed=2000 keys=2048,3072,2048:subgroup,3072:subgroup
 data=${PDNN_DATA:-data} work=target/scalar-product out=target/table-scalar-product
 fail() { echo "error: $*" >&2; exit 2; }
+case ${1:-} in --help) set -- -h ;; esac
 while getopts n:t:k:d:w:o:h option; do
   case $option in
     n) masked=$OPTARG ;;
@@ -52,15 +54,32 @@ while getopts n:t:k:d:w:o:h option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 0 ] || fail "unexpected argument: $1; see $0 -h"
-case $masked$timed in '' | *[!0-9]*) fail "-n and -t take numbers; see $0 -h" ;; esac
-[ "$timed" -ge 1 ] || fail "-t $timed: expected at least 1"
-for key in ${keys//,/ }; do
+case $masked in '' | *[!0-9]*) fail "-n $masked: expected a number" ;; esac
+case $timed in '' | *[!0-9]* | 0*) fail "-t $timed: expected a number from 1 on" ;; esac
+[ -n "$keys" ] || fail "-k: expected keys, separated by commas"
+IFS=, read -ra each_key <<<"$keys"
+for key in "${each_key[@]}"; do
   case ${key%:subgroup} in 2048 | 3072 | 4096) ;; *) fail "-k $key: expected 2048, 3072 or 4096, or one of them with :subgroup" ;; esac
 done
+[ -n "$work" ] || fail "-w: expected a folder"
+[ -n "$out" ] || fail "-o: expected a path"
+
+# What there is, before the results of an earlier call are removed.
+mnist='' symptoms='' xrays=''
+if has_mnist_test "$data/mnist"; then mnist=$data/mnist; fi
+raw=$data/covid_symptoms/corona_tested_individuals_ver_006.english.csv
+for packed in "$raw" "$raw.gz" "$raw.zip"; do
+  [ ! -f "$packed" ] || symptoms=$packed
+done
+for packed in "$data"/covid_xray/train-images-idx3-ubyte{,.gz}; do
+  [ ! -f "$packed" ] || xrays=$data/covid_xray
+done
+[ -n "$mnist$symptoms$xrays" ] ||
+  fail "none of the data sets is in '$data'; run scripts/fetch-mnist.sh, or name their folder with -d"
 command -v python3 >/dev/null || fail "python3 is needed to lay out the table"
 mkdir -p "$work" "$(dirname "$out")"
 cargo build --release --quiet --features train
-pdnn=target/release/pdnn
+pdnn=${CARGO_TARGET_DIR:-target}/release/pdnn
 results=$work/results
 rm -rf "$results"
 mkdir -p "$results"
@@ -83,18 +102,14 @@ accuracy() {
 network=models/lenet5
 [ ! -d models/lenet5-fast ] || network=models/lenet5-fast
 
-if [ -d "$data/mnist" ]; then
-  accuracy mnist "$network" "$network/checkpoint.safetensors" "$data/mnist"
+if [ -n "$mnist" ]; then
+  accuracy mnist "$network" "$network/checkpoint.safetensors" "$mnist"
 else
   echo "left out: MNIST; scripts/fetch-mnist.sh brings it" >&2
 fi
 
-raw=$data/covid_symptoms/corona_tested_individuals_ver_006.english.csv
-for packed in "$raw" "$raw.gz" "$raw.zip"; do
-  [ ! -f "$packed" ] || found=$packed
-done
-if [ -n "${found:-}" ]; then
-  scripts/prepare-covid-symptoms.py --raw "$found" --out "$work/covid_symptoms" >&2
+if [ -n "$symptoms" ]; then
+  scripts/prepare-covid-symptoms.py --raw "$symptoms" --out "$work/covid_symptoms" >&2
   accuracy symptoms-by-date models/covid-symptoms models/covid-symptoms/checkpoint.safetensors \
     "$work/covid_symptoms/by-date/test.csv"
   accuracy symptoms-random models/covid-symptoms-random \
@@ -103,29 +118,29 @@ else
   echo "left out: COVID-19 symptoms; scripts/fetch-covid.sh brings them" >&2
 fi
 
-if [ -f "$data/covid_xray/train-images-idx3-ubyte.gz" ] || [ -f "$data/covid_xray/train-images-idx3-ubyte" ]; then
+if [ -n "$xrays" ]; then
   echo "The X-rays of the two classes come from different hospitals: accuracy flatters." >&2
   if [ ! -f "$work/covid-xray/model.safetensors" ]; then
     from=()
     rm -rf "$work/covid-xray"
     # Floats that an earlier call trained.
     [ ! -f "$work/covid-xray.checkpoint" ] || from=(--from "$work/covid-xray.checkpoint")
-    "$pdnn" train --out "$work/covid-xray" --data "$data/covid_xray" --labels normal,COVID-19 \
+    "$pdnn" train --out "$work/covid-xray" --data "$xrays" --labels normal,COVID-19 \
       --name covid-xray --topology lenet5-strided --epochs "$([ ${#from[@]} -eq 0 ] && echo 40 || echo 0)" \
       --qat-epochs 8 --checkpoint "$work/covid-xray.checkpoint" --force \
       ${from[@]+"${from[@]}"} >&2
   fi
-  accuracy xray "$work/covid-xray" "$work/covid-xray.checkpoint" "$data/covid_xray"
+  accuracy xray "$work/covid-xray" "$work/covid-xray.checkpoint" "$xrays"
 else
   echo "left out: COVID-19 X-rays; see $0 -h for what is expected in $data/covid_xray" >&2
 fi
 
-if [ -d "$data/mnist" ]; then
-  for key in ${keys//,/ }; do
+if [ -n "$mnist" ]; then
+  for key in "${each_key[@]}"; do
     echo "predictions an hour: key $key" >&2
     scheme=()
     [ "$key" = "${key%:subgroup}" ] || scheme=(--scheme subgroup)
-    "$pdnn" evaluate --network "$network" --data "$data/mnist" --limit "$timed" --encrypted \
+    "$pdnn" evaluate --network "$network" --data "$mnist" --limit "$timed" --encrypted \
       --protocol masked --bits "${key%:subgroup}" ${scheme[@]+"${scheme[@]}"} --json \
       >"$results/hourly.$key" || status=1
     [ -s "$results/hourly.$key" ] || exit 1
