@@ -144,7 +144,7 @@ impl Layer {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.entry(key).or_insert_with(|| {
             let rows = self.rows(layout.by_tap());
-            let (method, common) = self.method(&rows, layout.by_tap());
+            let (method, common) = self.arrangement(&rows, layout.by_tap());
             Arc::new(Plan::compile(&rows, groups, method, common, pack))
         });
         Arc::clone(plan)
@@ -165,7 +165,7 @@ impl Layer {
     /// what that comes to; nothing is compiled.
     pub fn counts(&self, layout: &StageLayout) -> (Method, Counts) {
         let rows = self.rows(layout.by_tap());
-        let (method, common) = self.method(&rows, layout.by_tap());
+        let (method, common) = self.arrangement(&rows, layout.by_tap());
         let pack = packed(layout);
         let of = |groups| {
             let counts = method.counts(&rows, groups, common);
@@ -186,7 +186,7 @@ impl Layer {
         let rows = self.rows(layout.by_tap());
         let pack = packed(layout).map_or(Counts::default(), |pack| pack.counts(&rows, 1));
         let mut methods = compare(&rows);
-        if let (method, Some(common)) = self.method(&rows, layout.by_tap()) {
+        if let (method, Some(common)) = self.arrangement(&rows, layout.by_tap()) {
             methods.push((method, method.counts(&rows, 1, Some(common))));
         }
         methods.sort_by_key(|(_, counts)| time(counts));
@@ -194,8 +194,13 @@ impl Layer {
         methods.into_iter().map(packed).collect()
     }
 
+    /// The method with which `layout` is evaluated.
+    pub fn method(&self, layout: &StageLayout) -> Method {
+        self.plan(layout, self.groups_at_once(layout)).method
+    }
+
     /// The method for these rows of this layer, and its common pairs.
-    fn method(&self, rows: &Rows, by_tap: bool) -> (Method, Option<&Common>) {
+    fn arrangement(&self, rows: &Rows, by_tap: bool) -> (Method, Option<&Common>) {
         let Arranged { given, without } = &self.arranged[usize::from(by_tap)];
         match given {
             Some(common) => (common.method(), Some(common)),

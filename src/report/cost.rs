@@ -32,6 +32,10 @@ pub struct StageCost {
     /// Weights and biases that the server drew.
     #[serde(default)]
     pub drawn: u64,
+    /// How the server arranged its products: several where paths or queries of
+    /// several sizes differ, none where a protocol has no such choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
 }
 
 impl StageCost {
@@ -53,6 +57,17 @@ impl StageCost {
         self.squarings += other.squarings;
         self.inversions += other.inversions;
         self.drawn += other.drawn;
+        self.add_methods(&other.methods);
+    }
+
+    /// Adds the methods that it does not have, by name.
+    pub fn add_methods(&mut self, methods: impl IntoIterator<Item = impl ToString>) {
+        for method in methods {
+            let method = method.to_string();
+            if !self.methods.contains(&method) {
+                self.methods.push(method);
+            }
+        }
     }
 }
 
@@ -82,6 +97,8 @@ impl RunCost {
             ..StageCost::default()
         };
         self.stages.iter().for_each(|stage| total.add(stage));
+        // Those of a single stage say nothing of the whole.
+        total.methods.clear();
         total
     }
 
@@ -134,7 +151,9 @@ impl RunCost {
         bytes: impl Fn(u64) -> String,
     ) -> Table {
         let numbers = headings.map(|heading| (heading, Align::Right));
-        let mut table = Table::new([("stage", Align::Left)].into_iter().chain(numbers));
+        let ends = [("stage", Align::Left), ("method", Align::Left)];
+        let [stage, method] = ends.map(|end| [end].into_iter());
+        let mut table = Table::new(stage.chain(numbers).chain(method));
         for cost in self.stages.iter().chain([&self.total()]) {
             table.row([
                 cost.stage.clone(),
@@ -148,6 +167,7 @@ impl RunCost {
                 number(cost.products),
                 number(cost.squarings),
                 number(cost.inversions),
+                cost.methods.join("; "),
             ]);
         }
         table
@@ -172,6 +192,7 @@ mod tests {
             squarings: 56,
             inversions: 1,
             drawn: 0,
+            methods: vec!["tables".to_string()],
         }
     }
 
@@ -187,6 +208,8 @@ mod tests {
         assert_eq!(run.stages.len(), 2);
         let total = run.total();
         assert_eq!(total.products, 3 * 1234);
+        assert_eq!(run.stages[0].methods, ["tables"], "each once");
+        assert!(total.methods.is_empty());
         assert_eq!(total.bytes_up, 3 * 25 * 512);
         assert_eq!(total.total_ms(), 3.0 * 125.5);
         assert_eq!(run.ms_per_image(), 3.0 * 125.5 / 2.0);
@@ -207,7 +230,7 @@ mod tests {
         );
         let csv = run.plain_table().csv();
         let last = csv.lines().last().unwrap();
-        assert_eq!(last, "total,1.500,120.000,4.000,25,12800,6,3072,1234,56,1");
+        assert_eq!(last, "total,1.500,120.000,4.000,25,12800,6,3072,1234,56,1,");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
+    encrypted::plan::Method,
     network::{BayesianNetwork, Profile, Weights},
     paillier::{Counts, SecretKey},
     protocol::{
@@ -116,6 +117,7 @@ pub(super) struct Draws {
 pub(super) struct Served {
     reply: Reply,
     counts: Counts,
+    methods: Vec<Method>,
     drawn: u64,
 }
 
@@ -135,6 +137,7 @@ impl Serve for two_party_dnn::Server {
         Ok(Served {
             reply: answer.reply,
             counts: answer.counts,
+            methods: answer.methods,
             drawn: 0,
         })
     }
@@ -165,6 +168,7 @@ impl Serve for Drawing {
         Ok(Served {
             reply: answer.reply,
             counts: answer.counts,
+            methods: answer.methods,
             drawn: answer.drawn,
         })
     }
@@ -250,6 +254,7 @@ impl<S: Serve> BothSides for Sides<S> {
             cost.squarings = served.counts.squarings;
             cost.inversions = served.counts.inversions;
             cost.drawn = served.drawn;
+            cost.add_methods(served.methods.iter());
             drop(served);
             cost.server_ms = clock.lap();
 

@@ -3,7 +3,7 @@
 use rand::CryptoRng;
 
 use crate::{
-    encrypted::layer::Layer,
+    encrypted::{layer::Layer, plan::Method},
     network::{BayesianNetwork, Profile},
     paillier::Counts,
 };
@@ -26,6 +26,8 @@ pub struct Answer {
     pub reply: Reply,
     /// Products, squarings and inversions of the layers themselves.
     pub counts: Counts,
+    /// How they were arranged, on each path.
+    pub methods: Vec<Method>,
     /// Weights and biases that were drawn.
     pub drawn: u64,
 }
@@ -114,6 +116,7 @@ impl Server {
         Ok(Answer {
             reply: answer.reply,
             counts: answer.counts,
+            methods: answer.methods,
             drawn,
         })
     }

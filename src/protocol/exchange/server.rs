@@ -9,7 +9,7 @@ use std::{
 use rand::CryptoRng;
 
 use crate::{
-    encrypted::{layer::Layer, layout::StageLayout},
+    encrypted::{layer::Layer, layout::StageLayout, plan::Method},
     network::Profile,
     paillier::{Ahead, Ciphertexts, Counts, PublicKey, Randomise, Rerandomiser},
 };
@@ -55,6 +55,15 @@ pub struct Answer {
     pub reply: Reply,
     /// Products, squarings and inversions of the layer itself.
     pub counts: Counts,
+    /// How they were arranged, on each path.
+    pub methods: Vec<Method>,
+}
+
+/// What an evaluation took.
+#[derive(Default)]
+struct Spent {
+    counts: Counts,
+    methods: Vec<Method>,
 }
 
 /// Results that are re-randomised in one go at most: enough for every core and
@@ -124,10 +133,10 @@ impl Responder {
         let layout = self.check(query)?;
         let kept = self.rerandomiser(&query.key, self.uses(query, &layout)?, rng);
         let mut outgoing = Outgoing::new(&kept, query, &layout, rng);
-        let counts = evaluate(query, &layout, layer, progress, |results| {
+        let spent = evaluate(query, &layout, layer, progress, |results| {
             outgoing.add(&results);
         })?;
-        Ok(outgoing.finish(query, counts))
+        Ok(outgoing.finish(query, spent))
     }
 
     /// [`Responder::read`] and [`Responder::answer`] in one: where the key is to
@@ -161,17 +170,17 @@ impl Responder {
         };
         let admit = Rerandomiser::admitting(&candidate, uses, rng);
         let mut results = Vec::new();
-        let (admitted, counts) = rayon::join(admit, || {
+        let (admitted, spent) = rayon::join(admit, || {
             evaluate(&query, &layout, layer, progress, |part| results.push(part))
         });
         let kept = self.keep(
             Kept::new(uses, admitted.map_err(refused)?.scanning(self.scans)),
             rng,
         );
-        let counts = counts?;
+        let spent = spent?;
         let mut outgoing = Outgoing::new(&kept, &query, &layout, rng);
         results.iter().for_each(|part| outgoing.add(part));
-        Ok(outgoing.finish(&query, counts))
+        Ok(outgoing.finish(&query, spent))
     }
 
     /// Checks what a query says of itself; the layout of each of its paths.
@@ -250,27 +259,28 @@ fn evaluate<L: Deref<Target = Layer>>(
     mut layer: impl FnMut(usize) -> L,
     progress: Progress<'_>,
     mut sink: impl FnMut(Ciphertexts),
-) -> Result<Counts, ProtocolError> {
+) -> Result<Spent, ProtocolError> {
     let header = &query.header;
     let mut inputs = Inputs::new(query, layout);
-    let mut counts = Counts::default();
+    let mut spent = Spent::default();
     let (mut done, all) = (0, header.samples * layout.outputs());
     for path in 0..header.samples {
         let layer = layer(header.stage);
+        spent.methods.push(layer.method(layout));
         let at_once = layer.groups_at_once(layout);
         let mut first = 0;
         while first < layout.groups() {
             let groups = first..(first + at_once).min(layout.groups());
             let read = inputs.read(path, groups.clone())?;
             let (results, cost) = layer.evaluate(layout, groups.clone(), &read)?;
-            counts = counts + cost;
+            spent.counts = spent.counts + cost;
             first = groups.end;
             done += results.len();
             sink(results);
             progress(done, all);
         }
     }
-    Ok(counts)
+    Ok(spent)
 }
 
 /// Results on their way out: re-randomised, each with randomness of its own.
@@ -310,7 +320,7 @@ impl<'a, R: CryptoRng> Outgoing<'a, R> {
         self.rows.extend_from_slice(&results.to_bytes());
     }
 
-    fn finish(mut self, query: &Query, counts: Counts) -> Answer {
+    fn finish(mut self, query: &Query, spent: Spent) -> Answer {
         self.send();
         Answer {
             reply: Reply {
@@ -318,7 +328,8 @@ impl<'a, R: CryptoRng> Outgoing<'a, R> {
                 width: Ciphertexts::width(&query.key),
                 rows: self.rows,
             },
-            counts,
+            counts: spent.counts,
+            methods: spent.methods,
         }
     }
 }
