@@ -7,11 +7,35 @@
 //! again. So each thread is bound to a core, where there are as many threads as
 //! cores. If it cannot be bound, nothing is lost but that.
 
+use std::env;
+
 use rayon::ThreadPoolBuilder;
+
+use super::error::{CliResult, bail};
+
+/// Says how many threads there are.
+const THREADS: &str = "RAYON_NUM_THREADS";
+
+/// More threads than this only wait for one another.
+const MOST: usize = 256;
 
 /// Starts the pool of threads, as many as `RAYON_NUM_THREADS` says or as there
 /// are cores.
-pub(super) fn start() {
+///
+/// # Errors
+///
+/// A `RAYON_NUM_THREADS` that is no number up to [`MOST`]; rayon itself would
+/// pass over it.
+pub(super) fn start() -> CliResult {
+    if let Some(threads) = env::var_os(THREADS) {
+        let number = threads.to_str().and_then(|text| text.parse::<usize>().ok());
+        if number.is_none_or(|number| number > MOST) {
+            bail!(
+                "{THREADS} is {threads:?}, but must be a number up to {MOST}; unset it to use every \
+                 core"
+            );
+        }
+    }
     let cores = cores();
     let on_start = move |thread: usize| {
         if cores.len() > 1 && cores.len() == rayon::current_num_threads() {
@@ -22,6 +46,7 @@ pub(super) fn start() {
     let _ = ThreadPoolBuilder::new()
         .start_handler(on_start)
         .build_global();
+    Ok(())
 }
 
 /// The cores that this process may use.

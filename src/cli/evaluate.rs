@@ -64,6 +64,9 @@ const BAYESIAN_CHUNK: usize = 100;
 #[command(mut_arg("key", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("bits", |arg| arg.requires("encrypted")))]
 #[command(mut_arg("insecure", |arg| arg.requires("encrypted")))]
+#[command(mut_arg("scheme", |arg| arg.requires("encrypted")))]
+// A key that is made for this call has no store.
+#[command(mut_arg("randomisers", |arg| arg.conflicts_with("KeySize")))]
 #[command(mut_arg("scan_tables", |arg| arg.requires("encrypted")))]
 pub(crate) struct Args {
     /// The images: an IDX file; a CSV file, label first; a folder with an IDX test set, or with

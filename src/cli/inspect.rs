@@ -2,6 +2,7 @@
 
 mod masked;
 mod model;
+mod plan;
 mod work;
 
 use std::{
@@ -51,7 +52,7 @@ n², without re-randomising. The method is the quickest of those that --json lis
 counts; common pairs are among them where pdnn plan has looked for them. Sizes are those of the
 ciphertexts, without the files' headers.";
 
-/// Say what a file is: key, profile, model, network, query, reply, or a store of randomisers.
+/// Say what a file is: key, profile, model, plan, network, query, reply, or a store of randomisers.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -324,8 +325,14 @@ fn kind(linear: &Linear) -> String {
     }
 }
 
-/// A model, a query or a reply.
+/// A model, a plan, a checkpoint, a query or a reply.
 fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
+    if Store::owns(bytes) {
+        bail!(
+            "{}: is part of a store of randomisers; inspect its folder",
+            path.display()
+        );
+    }
     let container = Container::read_any(bytes, u64::MAX).about_file(path)?;
     if let Some(facts) = masked::facts(&container, bytes, path)? {
         return Ok(facts);
@@ -349,6 +356,8 @@ fn container_file(path: &Path, bytes: &[u8]) -> CliResult<Facts> {
             ))
         }
         kind if kind == Kind::MODEL.name => Ok(model::facts(&container, size)),
+        kind if kind == Kind::PLAN.name => Ok(plan::facts(&container, size)),
+        kind if kind == Kind::CHECKPOINT.name => Ok(plan::checkpoint(&container, size)),
         other => bail!(
             "{}: is a {:?} file, of which this version knows nothing",
             path.display(),

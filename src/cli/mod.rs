@@ -68,7 +68,7 @@ Exit codes: 0 done, 1 error, 2 wrong command line, 130 interrupted.
 
 Environment:
   PDNN_KERNEL         portable or ifma: the arithmetic to use instead of the best that this CPU has
-  RAYON_NUM_THREADS   how many threads compute";
+  RAYON_NUM_THREADS   how many threads compute, at most 256; 0 or unset: as many as there are cores";
 
 /// Private neural-network inference with Paillier encryption.
 ///
@@ -168,8 +168,8 @@ pub fn main() -> ExitCode {
         // Whatever computes will say so itself; the rest can do without.
         Err(e) => console.debug(&e.to_string()),
     }
-    cores::start();
-    let outcome = interrupt::install().and_then(|()| cli.command.run(&console));
+    let ready = cores::start().and_then(|()| interrupt::install());
+    let outcome = ready.and_then(|()| cli.command.run(&console));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // A reader that has seen enough (`| head`) is not an error.

@@ -38,6 +38,8 @@ pub(crate) const CHUNK: usize = 1000;
 /// Classify images encrypted, all roles on this machine, and say what each stage costs.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
+// A key that is made for this call has no store.
+#[command(mut_arg("randomisers", |arg| arg.conflicts_with("KeySize")))]
 pub(crate) struct Args {
     #[command(flatten)]
     images: ImageOptions,

@@ -37,6 +37,20 @@ pub enum Mode {
     Private,
 }
 
+impl Mode {
+    /// Private if the file at `path` is: for what gives away as much as it does.
+    pub fn like(path: &Path) -> Mode {
+        #[cfg(unix)]
+        if let Ok(metadata) = fs::metadata(path)
+            && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 == 0
+        {
+            return Mode::Private;
+        }
+        let _ = path;
+        Mode::Shared
+    }
+}
+
 /// Why a file was not written; whatever had its name is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {

@@ -11,7 +11,10 @@ use super::{Container, ContainerError, Kind, Tensor};
 /// Largest checkpoint that is read, in bytes.
 pub const MAX_CHECKPOINT: u64 = 256 << 20;
 
-const KIND: Kind = Kind::new("checkpoint", 1);
+impl Kind {
+    /// Checkpoints.
+    pub const CHECKPOINT: Kind = Kind::new("checkpoint", 1);
+}
 
 /// Metadata that every container has and that is not the trainer's.
 const OWN: [&str; 3] = [
@@ -65,7 +68,7 @@ impl Checkpoint {
     /// If two parameters share a name, a shape does not fit its values, or a
     /// value is not finite.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
-        let mut container = Container::new(KIND);
+        let mut container = Container::new(Kind::CHECKPOINT);
         for (key, value) in &self.about {
             container.set(key, value);
         }
@@ -86,7 +89,7 @@ impl Checkpoint {
     /// # Errors
     /// If it is no sound checkpoint, or a value is not finite.
     pub fn read(source: impl Read) -> Result<Checkpoint, CheckpointError> {
-        let container = Container::read(source, KIND, MAX_CHECKPOINT)?;
+        let container = Container::read(source, Kind::CHECKPOINT, MAX_CHECKPOINT)?;
         let parameters = container.tensors.iter().map(|tensor| {
             let values = tensor.to_f32s()?;
             finite(&tensor.name, &values)?;
@@ -137,7 +140,7 @@ mod tests {
         wrong.parameters[0].values[1] = f32::NAN;
         let error = wrong.to_bytes().unwrap_err().to_string();
         assert!(error.contains("conv1.weight"), "{error}");
-        let mut container = Container::new(KIND);
+        let mut container = Container::new(Kind::CHECKPOINT);
         container.push(Tensor::from_f32s("a", &[1], &[f32::INFINITY]));
         let error = Checkpoint::read(&container.to_bytes().unwrap()[..]).unwrap_err();
         assert!(matches!(error, CheckpointError::NotFinite(name) if name == "a"));

@@ -288,13 +288,20 @@ pub fn load_plans(path: &Path, network: &Network) -> Result<Vec<SavedPlan>, Plan
     plans_from_bytes(&input::read_all(&path, LIMIT)?, network)
 }
 
-/// Writes the plans of the network at `path` beside its model.
+/// Writes the plans of the network at `path` beside its model, readable by whom
+/// the model is: weights can be worked out from plans.
 ///
 /// # Errors
 ///
 /// As [`plan_path`] and [`plans_to_bytes`], and a file that cannot be written.
 pub fn save_plans(path: &Path, network: &Network, plans: &[SavedPlan]) -> Result<(), PlanError> {
     let bytes = plans_to_bytes(network, plans)?;
-    write_atomic(&plan_path(path)?, &bytes, Overwrite::Yes, Mode::Shared)?;
+    let (_, model) = network_files(path)?;
+    write_atomic(
+        &plan_path(path)?,
+        &bytes,
+        Overwrite::Yes,
+        Mode::like(&model),
+    )?;
     Ok(())
 }

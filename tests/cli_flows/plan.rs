@@ -10,7 +10,7 @@ use pdnn::file::{
 use serde_json::Value;
 
 use crate::{
-    place::{NET, Place, stderr},
+    place::{NET, Place, mode, stderr},
     tiny,
 };
 
@@ -65,6 +65,12 @@ fn a_plan_saves_products_and_changes_no_result() {
     assert_eq!(found, logits);
     assert!(!notes.contains("plan.safetensors"), "{notes}");
 
+    let facts = place.json(&["inspect", "net/plan.safetensors", "--json"]);
+    assert_eq!(facts["kind"], "plan");
+    let layers = facts["layers"].as_array().expect("plans");
+    assert_eq!(layers.len() as u64, made["plans"]);
+    assert!(layers.iter().all(|plan| plan["pairs"].as_u64() > Some(0)));
+
     // The same again gives the same file.
     let bytes = fs::read(&file).expect("readable");
     assert!(
@@ -73,6 +79,16 @@ fn a_plan_saves_products_and_changes_no_result() {
             .contains("wrote net/plan.safetensors")
     );
     assert_eq!(fs::read(&file).expect("readable"), bytes);
+
+    // Whoever may not read the model may not read its plan either.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let model = place.path("net/model.safetensors");
+        fs::set_permissions(&model, fs::Permissions::from_mode(0o600)).expect("ours");
+        place.ok(&["plan", "net"]);
+        assert_eq!(mode(&file), 0o600);
+    }
 
     // Damaged: said so, and not used.
     let mut damaged = bytes.clone();

@@ -247,6 +247,8 @@ fn a_store_that_runs_out_is_topped_up_with_fresh_ones_and_says_so() {
     Seen::new(&place)
         .query(&place, "query.pdnn")
         .expect("written");
+    // A file manager has looked in: it is a store all the same.
+    fs::write(place.path("ahead/.DS_Store"), "").expect("writable");
     // What is used up is gone from the disk.
     assert!(files(&place, "randomisers").is_empty() && files(&place, "used").is_empty());
     let output = place.run(&[&encrypt("0.png", "query.pdnn")[..], &["-q"]].concat());
@@ -364,6 +366,9 @@ fn processes_that_race_for_one_store_get_different_randomisers() {
 #[test]
 fn a_store_of_another_key_or_none_is_refused() {
     let place = prepared(5);
+    let batch = files(&place, "randomisers")[0].display().to_string();
+    let said = place.fails(&["inspect", &batch]);
+    assert!(said.contains("is part of a store of randomisers"), "{said}");
     place.ok(&["keygen", "--out", "bob", "--bits", "512", "--insecure"]);
     let bob: Vec<&str> = encrypt("0.png", "query.pdnn")
         .into_iter()

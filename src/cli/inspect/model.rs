@@ -25,15 +25,15 @@ pub(super) fn facts(container: &Container, bytes: usize) -> Facts {
             }
             facts.layers = layers;
         }
-        None => facts.layers = container.tensors.iter().map(fixed).collect(),
+        None => facts.layers = container.tensors.iter().map(tensor).collect(),
     }
     let values = |layer: &Value| layer["values"].as_u64().unwrap_or(0);
     let sum: u64 = facts.layers.iter().map(values).sum();
     facts.with("values", sum)
 }
 
-/// What is said of a tensor of fixed weights.
-fn fixed(tensor: &Tensor) -> Value {
+/// What is said of a tensor by itself.
+pub(super) fn tensor(tensor: &Tensor) -> Value {
     json!({
         "tensor": tensor.name,
         "type": tensor.dtype.to_string(),

@@ -26,7 +26,7 @@ use super::StoreError;
 
 const MAGIC: &[u8; 16] = b"pdnn powers 1\n\0\0";
 /// What the magic of every version begins with.
-const FAMILY: &[u8] = b"pdnn powers ";
+pub(super) const FAMILY: &[u8] = b"pdnn powers ";
 const HEADER: usize = 128;
 const TAG: usize = 16;
 /// More than any batch has: a hostile header takes no memory.

@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     Origin, StoreError,
-    batch::{Batch, Draft, Id, io_error},
+    batch::{Batch, Draft, FAMILY, Id, io_error},
 };
 
 /// Randomisers of a batch at most: few enough that an interruption costs little
@@ -109,6 +109,11 @@ impl Store {
     /// folder.
     pub fn is_at(folder: &Path) -> bool {
         Store::open(folder).is_ok()
+    }
+
+    /// Whether bytes are those of a file in a store.
+    pub fn owns(bytes: &[u8]) -> bool {
+        bytes.starts_with(FAMILY)
     }
 
     /// The folder.
@@ -391,11 +396,12 @@ fn is_partial(name: &str) -> bool {
 }
 
 /// Whether names are those of a store: its lock, and batches if there is
-/// anything else.
+/// anything else but the hidden files that file managers leave everywhere.
 fn is_store(names: &[String]) -> bool {
     let lock = |name: &String| name == "lock";
     let ours = |name: &String| {
         of_batch(name, MATERIAL).is_some() || of_batch(name, LEDGER).is_some() || is_partial(name)
     };
-    names.iter().any(lock) && (names.iter().all(lock) || names.iter().any(ours))
+    names.iter().any(lock)
+        && (names.iter().all(|name| lock(name) || name.starts_with('.')) || names.iter().any(ours))
 }
