@@ -7,9 +7,9 @@
 //!
 //! Integers are minimal big-endian bytes in unpadded base64url. Keys made here
 //! have further members inside the public key, which other programs ignore:
-//! `scheme` with `h` and `h_s`, for some schemes `h_steps`, and `fingerprint`,
+//! `scheme` with `h` and `h_s`, for some schemes `assumption` and `h_steps`, and `fingerprint`,
 //! the SHA-256 of n in hexadecimal. A key without them is accepted; members that
-//! are not known are ignored, `kid` is free text.
+//! are not known are ignored, `kid` and `assumption` are free text.
 //!
 //! | `scheme` | randomisers |
 //! |---|---|
@@ -42,6 +42,11 @@ const SUBGROUP: &str = "MHL21";
 
 /// The member of a public subgroup key that others have not.
 const STEPS: &str = "h_steps";
+
+/// What a subgroup key rests on beyond Paillier's scheme: said in the file for
+/// whoever opens it, and not read.
+const ASSUMPTION: &str =
+    "powers of h, which is of a small hidden order, cannot be told from other n-th powers";
 
 /// The members of a secret subgroup key that others have not.
 const ORDERS: [&str; 2] = ["alpha_p", "alpha_q"];
@@ -163,6 +168,9 @@ pub fn public_to_json(key: &PublicKey) -> String {
             to_base64(&h.to_bytes_be()).as_str(),
             to_base64(&h_s.to_bytes_be()).as_str(),
         );
+        if key.scheme() == Scheme::Subgroup {
+            json += &format!(r#","assumption":"{ASSUMPTION}""#);
+        }
     }
     if let Some(steps) = key.h_steps() {
         let numbers = steps.iter().map(|step| to_base64(&step.to_bytes_be()));

@@ -41,6 +41,14 @@ fn steps() -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn the_assumption_of_a_subgroup_key_is_stated_in_its_file() {
+    let stated =
+        |key: &SecretKey| public_to_json(key.public()).contains(r#""assumption":"powers of h"#);
+    assert!(stated(&subgroup_key()));
+    assert!(!stated(&key()));
+}
+
+#[test]
 fn steps_round_trip() {
     let key = subgroup_key();
     let json = public_to_json(key.public());
