@@ -299,9 +299,10 @@ fn a_full_batch_takes_as_many_products_as_it_did() {
     check_work("lenet5-fast", Packing::Throughput, 136, &expected);
 }
 
-/// The rows that the card of the fast network states, side by side.
+/// The rows that the cards state, that of the fast network side by side.
 #[test]
-fn the_fast_networks_cards_state_what_a_prediction_takes() {
+fn the_cards_state_what_a_prediction_takes() {
+    check_card("lenet5", &["lenet5"]);
     check_card("lenet5-fast", &["lenet5", "lenet5-fast"]);
 }
 

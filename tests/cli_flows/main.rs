@@ -7,6 +7,7 @@ mod bayhenn;
 mod dot;
 mod evaluate;
 mod exchange;
+mod kernels;
 mod masked;
 mod place;
 mod plan;

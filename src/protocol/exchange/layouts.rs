@@ -98,10 +98,11 @@ pub fn traffic(
         .collect()
 }
 
-/// What an encryption by the key's owner costs, in products modulo n².
-const ENCRYPTION: usize = 70;
+/// What an encryption by the key's owner costs, in products modulo n² at 2048
+/// bits (`docs/performance/figures.md`).
+const ENCRYPTION: usize = 80;
 /// What re-randomising and decrypting a result cost together, likewise.
-const RESULT: usize = 750;
+const RESULT: usize = 990;
 /// What one weight costs on one ciphertext, likewise.
 const WEIGHT: usize = 2;
 
