@@ -14,13 +14,12 @@ use serde_json::{Value, json};
 use crate::{
     paillier::{PublicKey, Randomisers, Stock},
     protocol::{Protocol, exchange::Client, randomisers::Store},
-    report::count,
+    report::{count, things},
 };
 
 use super::{
     console::Console,
     error::{CliResult, Explain, bail},
-    precompute::randomisers,
 };
 
 /// Randomisers made ahead.
@@ -110,7 +109,7 @@ impl Ahead {
         let mut text = format!(
             "{}: {} taken, {} left",
             stock.store.folder().display(),
-            randomisers(taken),
+            things(taken, "randomiser"),
             count(left as u64)
         );
         if ran_out {

@@ -18,7 +18,7 @@ use crate::{
     protocol::{Protocol, bayhenn::draw_paths, exchange::MAX_IMAGES},
     report::{
         Confusion, Judged, RunCost, StageCost, Summary, Uncertainty, count, duration, in_order,
-        roc_auc,
+        roc_auc, things,
     },
 };
 
@@ -450,8 +450,8 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
         text += &overlap_line(encrypted.chunks_at_once);
     }
     text += &format!(
-        "{} images in {}, {} an hour\n",
-        count(evaluation.images as u64),
+        "{} in {}, {} an hour\n",
+        things(evaluation.images, "image"),
         duration(evaluation.elapsed_ms),
         count(evaluation.images_per_hour as u64)
     );
@@ -463,8 +463,8 @@ fn text(evaluation: &Evaluation, cost: Option<&RunCost>, phases: Option<Phases>)
     }
     if let Some(encrypted) = &evaluation.encrypted {
         text += &format!(
-            "{} images with encrypted logits that differ from the clear ones\n",
-            count(encrypted.differing as u64)
+            "{} with encrypted logits that differ from the clear ones\n",
+            things(encrypted.differing, "image")
         );
     }
     text += &evaluation.confusion.summary();

@@ -13,7 +13,7 @@ use crate::{
         session::{Session, Side, Written},
         two_party_dnn,
     },
-    report::size,
+    report::{size, things},
 };
 
 use super::{
@@ -236,12 +236,12 @@ fn report(server: &Server, reply: &Reply, written: &Written, console: &Console) 
     let header = reply.header();
     let stages = &server.profile().stages;
     console.note(&format!(
-        "{}: layer {} of {} ({}), {} ciphertexts, {}; for the client",
+        "{}: layer {} of {} ({}), {}, {}; for the client",
         written.path.display(),
         header.stage + 1,
         stages.len(),
         stages[header.stage].name,
-        reply.ciphertexts(),
+        things(reply.ciphertexts(), "ciphertext"),
         size(written.bytes as u64),
     ));
     let mut facts = messages::facts(messages::REPLY, header, reply.ciphertexts(), written);

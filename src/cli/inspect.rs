@@ -77,6 +77,12 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         let facts = store_facts(path)?;
         return console.result(&facts.json(), || facts.text());
     }
+    if Store::is_at(path) {
+        bail!(
+            "{}: is a store of randomisers; --bits is for a network, whose layers are counted",
+            path.display()
+        );
+    }
     if path.is_dir() {
         let size = KeySize::new(args.bits, args.insecure);
         let facts = network_facts(path, size.checked()?, console)?;

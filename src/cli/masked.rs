@@ -15,7 +15,7 @@ use crate::{
         masked::{Client, Header, PROTOCOL, Server, Step},
         session::Written,
     },
-    report::{count, size},
+    report::{size, things},
 };
 
 use super::{
@@ -128,15 +128,9 @@ fn note(profile: &Profile, header: &Header, written: &Written, to: &str, console
         header.stage + 1,
         profile.stages.len(),
         profile.stages[header.stage].name,
-        predictions(header.images),
+        things(header.images, "prediction"),
         size(written.bytes as u64),
     ));
-}
-
-/// `1 prediction`, `2 predictions`.
-pub(crate) fn predictions(number: usize) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} prediction{plural}", count(number as u64))
 }
 
 fn facts(kind: &str, profile: &Profile, header: &Header, written: &Written) -> Value {

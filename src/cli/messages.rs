@@ -20,7 +20,7 @@ use crate::{
         session::Written,
         two_party_dnn::{Client, Header, MAX_MESSAGE, Query},
     },
-    report::{count, size},
+    report::{size, things},
 };
 
 use super::{
@@ -143,12 +143,6 @@ fn metadata(mut container: impl Read, key: &str) -> Option<String> {
     Some(header["__metadata__"][key].as_str()?.to_string())
 }
 
-/// `1 image`, `2 images`.
-fn images(number: usize) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} image{plural}", count(number as u64))
-}
-
 /// A message's facts as JSON.
 pub(crate) fn facts(kind: &str, header: &Header, ciphertexts: usize, written: &Written) -> Value {
     json!({
@@ -173,13 +167,13 @@ pub(crate) fn note_query(client: &Client, query: &Query, written: &Written, cons
     let header = query.header();
     let stages = &client.profile().stages;
     console.note(&format!(
-        "{}: layer {} of {} ({}), {}, {} ciphertexts, {}; for the server",
+        "{}: layer {} of {} ({}), {}, {}, {}; for the server",
         written.path.display(),
         header.stage + 1,
         stages.len(),
         stages[header.stage].name,
-        images(header.images),
-        query.ciphertexts(),
+        things(header.images, "image"),
+        things(query.ciphertexts(), "ciphertext"),
         size(written.bytes as u64),
     ));
 }

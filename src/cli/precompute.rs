@@ -8,7 +8,7 @@ use crate::{
     file::{container::hex, key::Key},
     paillier::{OwnerEncryptor, PublicEncryptor, Randomise},
     protocol::randomisers::Store,
-    report::{count, duration, size},
+    report::{count, duration, size, things},
 };
 
 use super::{
@@ -112,7 +112,7 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     console.result(&value, || {
         format!(
             "{} made in {}; {} ready in {}, {}",
-            randomisers(missing),
+            things(missing, "randomiser"),
             duration(elapsed_ms),
             count(contents.left as u64),
             args.out.display(),
@@ -126,10 +126,4 @@ fn fill(store: &Store, by: &impl Randomise, missing: usize, console: &Console) -
     store
         .fill(by, missing, &mut random::system()?, &bar.units())
         .explain()
-}
-
-/// `1 randomiser`, `2 randomisers`.
-pub(crate) fn randomisers(number: usize) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} randomiser{plural}", count(number as u64))
 }

@@ -9,14 +9,13 @@ use serde_json::json;
 
 use crate::{
     protocol::masked::{Answer, MAX_COUNT, Preparation, Request, Server, batch_size},
-    report::count,
+    report::{count, things},
 };
 
 use super::{
     console::{Bar, Console},
     error::{CliResult, Explain, bail},
     keys,
-    masked::predictions,
     messages::{self, Output},
     network, random,
 };
@@ -171,7 +170,7 @@ fn ask(args: &Args, console: &Console) -> CliResult {
                 bail!(
                     "{}: exists and is no request of this store for {}; choose another folder",
                     path.display(),
-                    predictions(wanted)
+                    things(wanted, "prediction")
                 );
             }
             continue;
@@ -187,7 +186,7 @@ fn ask(args: &Args, console: &Console) -> CliResult {
     console.note(&format!(
         "{}: a request for masks for {}; for the server",
         out.display(),
-        predictions(wanted)
+        things(wanted, "prediction")
     ));
     if console.json() {
         console.print_json(&json!({
@@ -243,7 +242,7 @@ fn answer(args: &Args, input: &Path, files: &[PathBuf], console: &Console) -> Cl
     console.note(&format!(
         "{}: masks for {}; for the client",
         out.display(),
-        predictions(done)
+        things(done, "prediction")
     ));
     if console.json() {
         console.print_json(&json!({
@@ -284,7 +283,7 @@ fn finish(args: &Args, files: &[PathBuf], console: &Console) -> CliResult {
     console.result(&value, || {
         format!(
             "masks for {} taken in; {} in {} ready",
-            predictions(taken),
+            things(taken, "prediction"),
             count(left as u64),
             args.store.display()
         )

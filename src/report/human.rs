@@ -52,6 +52,12 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A number of things, of which `thing` names one: `1 image`, `2,000 images`.
+pub fn things(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number as u64))
+}
+
 /// A fraction of 1 in per cent, two decimals: `99.41 %`.
 ///
 /// Cut, not rounded, so that 9,999.9 of 10,000 never reads as all, and a
@@ -80,6 +86,13 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn one_thing_or_several() {
+        assert_eq!(things(0, "image"), "0 images");
+        assert_eq!(things(1, "image"), "1 image");
+        assert_eq!(things(2000, "image"), "2,000 images");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod uncertainty;
 
 pub use accuracy::Confusion;
 pub use cost::{RunCost, StageCost};
-pub use human::{count, duration, percent, size};
+pub use human::{count, duration, percent, size, things};
 pub use roc::{in_order, roc_auc};
 pub use table::{Align, Table};
 pub use uncertainty::{Judged, Summary, Uncertainty};

@@ -369,6 +369,11 @@ fn a_store_of_another_key_or_none_is_refused() {
     let batch = files(&place, "randomisers")[0].display().to_string();
     let said = place.fails(&["inspect", &batch]);
     assert!(said.contains("is part of a store of randomisers"), "{said}");
+    let said = place.fails(&["inspect", "ahead", "--bits", "2048"]);
+    assert!(said.contains("--bits is for a network"), "{said}");
+    let nowhere = ["precompute", "--count", "3", "-o", "no/ahead"];
+    let said = place.fails(&[&nowhere[..], &ALICE].concat());
+    assert!(said.contains("create it first"), "{said}");
     place.ok(&["keygen", "--out", "bob", "--bits", "512", "--insecure"]);
     let bob: Vec<&str> = encrypt("0.png", "query.pdnn")
         .into_iter()

@@ -14,6 +14,12 @@ pub enum StoreError {
         /// The folder.
         store: String,
     },
+    /// It cannot be made where there is no folder.
+    #[error("{store}: its folder does not exist; create it first")]
+    NoParent {
+        /// The store's folder.
+        store: String,
+    },
     /// The folder holds something else, or the name is a file's.
     #[error(
         "{store}: is no store of randomisers; name a folder that `pdnn precompute` made, or a new \

@@ -93,7 +93,12 @@ impl Store {
             let mut builder = fs::DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(folder).map_err(io_error(folder))?;
+            builder.create(folder).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => StoreError::NoParent {
+                    store: folder.display().to_string(),
+                },
+                _ => io_error(folder)(error),
+            })?;
         }
         let store = Store {
             folder: folder.to_path_buf(),
