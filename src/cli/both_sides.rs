@@ -76,6 +76,11 @@ pub(crate) trait BothSides: Send + Sync {
         true
     }
 
+    /// Into chunks of how many images, at most `most`, so many are best cut.
+    fn best_chunk(&self, images: usize, most: usize) -> usize {
+        most.min(images)
+    }
+
     /// Has the server do what it can before it knows a query or a key, for chunks
     /// of so many images.
     fn prepare(&self, images: usize) {

@@ -220,6 +220,12 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
         None
     };
     let overlaps = sides.as_ref().is_some_and(|by| by.sides.overlaps());
+    let chunk_size = match &sides {
+        Some(by) if args.chunk.is_none() && !bayesian => {
+            by.sides.best_chunk(images.count(), chunk_size)
+        }
+        _ => chunk_size,
+    };
     let chunks = Chunks::new(images.count(), chunk_size, overlaps);
     let mut confusion = Confusion::new(profile.labels.clone());
     let mut scores = Vec::new();

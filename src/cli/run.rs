@@ -31,7 +31,7 @@ Examples:
 
 Client and server keep separate state; only the bytes of their messages pass between them.";
 
-/// How many images go into one query: enough to fill every slot, few enough
+/// How many images go into one query at most: enough to fill every slot, few enough
 /// that memory stays small.
 pub(crate) const CHUNK: usize = 1000;
 
@@ -115,7 +115,8 @@ pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let ahead = args.ahead.open(args.tables, key.public(), terms.protocol)?;
     let layout = args.layout.into();
     let sides = both_sides(terms, network, named, key, layout, &ahead, console)?;
-    let chunks = Chunks::new(images.count(), CHUNK / terms.samples, sides.overlaps());
+    let size = sides.best_chunk(images.count(), CHUNK / terms.samples);
+    let chunks = Chunks::new(images.count(), size, sides.overlaps());
     sides.prepare(chunks.largest());
 
     let started = Instant::now();

@@ -12,7 +12,7 @@ use crate::{
     paillier::{Counts, SecretKey},
     protocol::{
         bayhenn,
-        exchange::{Client, ClientKeys, LayoutChoice, ProtocolError, Reply},
+        exchange::{Client, ClientKeys, LayoutChoice, ProtocolError, Reply, best_chunk},
         two_party_dnn,
     },
     report::{RunCost, StageCost},
@@ -216,6 +216,11 @@ impl<S: Serve> BothSides for Sides<S> {
         classified: &Classified,
     ) -> Option<Vec<Vec<i64>>> {
         self.server.drawn_in_the_clear(images, classified)
+    }
+
+    fn best_chunk(&self, images: usize, most: usize) -> usize {
+        let (bits, samples) = (self.key_bits(), self.client.samples());
+        best_chunk(self.profile(), bits, images, samples, self.layout, most)
     }
 
     fn prepare(&self, images: usize) {

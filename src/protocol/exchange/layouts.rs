@@ -122,20 +122,60 @@ pub(in crate::protocol) fn choose(
         LayoutChoice::Throughput => return Ok(Packing::Throughput),
         LayoutChoice::Auto => {}
     }
-    let cost = |packing| -> Result<usize, ProtocolError> {
-        let mut cost = 0;
-        for (stage, of) in profile.stages.iter().enumerate() {
-            let layout = stage_layout(profile, stage, key_bits, images, samples, packing)?;
-            let (inputs, outputs) = sent(&layout, stage, samples);
-            let weights = samples * layout.rows_per_group() * of.linear.taps();
-            cost += inputs * ENCRYPTION + outputs * RESULT + layout.groups() * weights * WEIGHT;
-        }
-        Ok(cost)
-    };
+    let cost = |packing| cost(profile, key_bits, images, samples, packing);
     let throughput = cost(Packing::Throughput)?;
     match cost(Packing::Latency) {
         Ok(latency) if latency <= throughput => Ok(Packing::Latency),
         Ok(_) | Err(ProtocolError::TooLarge { .. }) => Ok(Packing::Throughput),
         Err(error) => Err(error),
     }
+}
+
+/// What a classification costs both sides, in products.
+fn cost(
+    profile: &Profile,
+    key_bits: u32,
+    images: usize,
+    samples: usize,
+    packing: Packing,
+) -> Result<usize, ProtocolError> {
+    let mut cost = 0;
+    for (stage, of) in profile.stages.iter().enumerate() {
+        let layout = stage_layout(profile, stage, key_bits, images, samples, packing)?;
+        let (inputs, outputs) = sent(&layout, stage, samples);
+        let weights = samples * layout.rows_per_group() * of.linear.taps();
+        cost += inputs * ENCRYPTION + outputs * RESULT + layout.groups() * weights * WEIGHT;
+    }
+    Ok(cost)
+}
+
+/// Into how large chunks `images` images are best cut, of at most `most` each:
+/// layers have room for different numbers of images in a ciphertext, and what is
+/// left free in the last ones is lost. Never less than half of `most`, for every
+/// chunk has its own chain of stages.
+pub fn best_chunk(
+    profile: &Profile,
+    key_bits: u32,
+    images: usize,
+    samples: usize,
+    choice: LayoutChoice,
+    most: usize,
+) -> usize {
+    if images <= most {
+        return images;
+    }
+    let of = |images: usize| {
+        if images == 0 {
+            return Some(0);
+        }
+        let packing = choose(profile, key_bits, images, samples, choice).ok()?;
+        cost(profile, key_bits, images, samples, packing).ok()
+    };
+    let all = |chunk: usize| Some(images / chunk * of(chunk)? + of(images % chunk)?);
+    let sizes = (most.div_ceil(2)..=most).rev();
+    // Of equals the first, which is the largest. Without a layout the client
+    // will say why.
+    let best = sizes.filter_map(|size| Some((all(size)?, size)));
+    best.min_by_key(|(cost, _)| *cost)
+        .map_or(most, |(_, size)| size)
 }

@@ -38,7 +38,7 @@ mod server;
 pub use crate::encrypted::layout::{Packing, StageLayout};
 pub use client::{Client, ClientKeys, Opened, Step};
 pub use error::ProtocolError;
-pub use layouts::{LayoutChoice, StageTraffic, traffic};
+pub use layouts::{LayoutChoice, StageTraffic, best_chunk, traffic};
 pub(super) use layouts::{choose, stage_layout};
 pub use messages::{Header, Query, QueryId, Reply};
 pub use server::{Answer, Responder};
