@@ -73,15 +73,15 @@ pub(crate) struct Args {
 /// Says what the file is.
 pub(crate) fn run(args: Args, console: &Console) -> CliResult {
     let path = &args.file;
-    if Store::is_at(path) && args.bits.is_none() {
+    if Store::is_at(path) {
+        if args.bits.is_some() {
+            bail!(
+                "{}: is a store of randomisers; --bits is for a network, whose layers are counted",
+                path.display()
+            );
+        }
         let facts = store_facts(path)?;
         return console.result(&facts.json(), || facts.text());
-    }
-    if Store::is_at(path) {
-        bail!(
-            "{}: is a store of randomisers; --bits is for a network, whose layers are counted",
-            path.display()
-        );
     }
     if path.is_dir() {
         let size = KeySize::new(args.bits, args.insecure);
@@ -119,6 +119,17 @@ impl Facts {
             layers: Vec::new(),
             work: Vec::new(),
         }
+    }
+
+    /// What all files with a network's numbers say of themselves.
+    fn of_container(kind: &str, container: &Container, bytes: usize) -> Facts {
+        let mut facts = Facts::new(kind).with("bytes", bytes);
+        for name in ["name", "network", "topology"] {
+            if let Ok(value) = container.get(name) {
+                facts = facts.with(name, value);
+            }
+        }
+        facts
     }
 
     fn with(mut self, name: &'static str, value: impl Into<Value>) -> Facts {

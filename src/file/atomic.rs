@@ -41,13 +41,15 @@ impl Mode {
     /// Private if the file at `path` is: for what gives away as much as it does.
     pub fn like(path: &Path) -> Mode {
         #[cfg(unix)]
-        if let Ok(metadata) = fs::metadata(path)
-            && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 == 0
-        {
-            return Mode::Private;
-        }
-        let _ = path;
-        Mode::Shared
+        let private = fs::metadata(path).is_ok_and(|metadata| {
+            std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 == 0
+        });
+        #[cfg(not(unix))]
+        let private = {
+            let _ = path;
+            false
+        };
+        if private { Mode::Private } else { Mode::Shared }
     }
 }
 

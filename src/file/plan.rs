@@ -268,10 +268,14 @@ fn widen(tensor: &Tensor) -> Result<Vec<u32>, PlanError> {
 ///
 /// As [`network_files`].
 pub fn plan_path(path: &Path) -> Result<PathBuf, PlanError> {
-    let (_, model) = network_files(path)?;
+    Ok(beside(&network_files(path)?.1))
+}
+
+/// The plan of the network with this model.
+fn beside(model: &Path) -> PathBuf {
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     let prefix = name.strip_suffix(MODEL_FILE).unwrap_or_default();
-    Ok(model.with_file_name(format!("{prefix}{PLAN_FILE}")))
+    model.with_file_name(format!("{prefix}{PLAN_FILE}"))
 }
 
 /// The plans beside the model of the network at `path`; none if there is no
@@ -297,11 +301,6 @@ pub fn load_plans(path: &Path, network: &Network) -> Result<Vec<SavedPlan>, Plan
 pub fn save_plans(path: &Path, network: &Network, plans: &[SavedPlan]) -> Result<(), PlanError> {
     let bytes = plans_to_bytes(network, plans)?;
     let (_, model) = network_files(path)?;
-    write_atomic(
-        &plan_path(path)?,
-        &bytes,
-        Overwrite::Yes,
-        Mode::like(&model),
-    )?;
+    write_atomic(&beside(&model), &bytes, Overwrite::Yes, Mode::like(&model))?;
     Ok(())
 }

@@ -259,7 +259,7 @@ impl<S: Serve> BothSides for Sides<S> {
             cost.squarings = served.counts.squarings;
             cost.inversions = served.counts.inversions;
             cost.drawn = served.drawn;
-            cost.add_methods(served.methods.iter());
+            cost.add_methods(&served.methods);
             drop(served);
             cost.server_ms = clock.lap();
 

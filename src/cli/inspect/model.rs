@@ -12,12 +12,7 @@ use crate::file::{
 
 /// The facts of a model of either kind.
 pub(super) fn facts(container: &Container, bytes: usize) -> Facts {
-    let mut facts = Facts::new("model").with("bytes", bytes);
-    for name in ["name", "network"] {
-        if let Ok(value) = container.get(name) {
-            facts = facts.with(name, value);
-        }
-    }
+    let mut facts = Facts::of_container("model", container, bytes);
     match bayesian(container) {
         Some(layers) => {
             if let Ok(truncation) = container.parse::<u32>(TRUNCATION, "a whole number") {

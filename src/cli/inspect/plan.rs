@@ -10,7 +10,7 @@ use crate::file::{Container, Tensor};
 /// are written, the pairs that are multiplied once, and what is left of the sets
 /// that are multiplied.
 pub(super) fn facts(container: &Container, bytes: usize) -> Facts {
-    let mut facts = named("plan", container, bytes);
+    let mut facts = Facts::of_container("plan", container, bytes);
     let count = |tensor: &Tensor| tensor.shape.iter().product::<usize>();
     for pairs in &container.tensors {
         let Some(plan) = pairs.name.strip_suffix(".pairs") else {
@@ -30,17 +30,7 @@ pub(super) fn facts(container: &Container, bytes: usize) -> Facts {
 
 /// The facts of a checkpoint: its tensors, and what they are of.
 pub(super) fn checkpoint(container: &Container, bytes: usize) -> Facts {
-    let mut facts = named("checkpoint", container, bytes);
+    let mut facts = Facts::of_container("checkpoint", container, bytes);
     facts.layers = container.tensors.iter().map(model::tensor).collect();
-    facts
-}
-
-fn named(kind: &str, container: &Container, bytes: usize) -> Facts {
-    let mut facts = Facts::new(kind).with("bytes", bytes);
-    for name in ["name", "network", "topology"] {
-        if let Ok(value) = container.get(name) {
-            facts = facts.with(name, value);
-        }
-    }
     facts
 }

@@ -164,12 +164,19 @@ pub fn best_chunk(
     if images <= most {
         return images;
     }
+    let packings: &[Packing] = match choice {
+        LayoutChoice::Auto => &[Packing::Throughput, Packing::Latency],
+        LayoutChoice::Latency => &[Packing::Latency],
+        LayoutChoice::Throughput => &[Packing::Throughput],
+    };
     let of = |images: usize| {
         if images == 0 {
             return Some(0);
         }
-        let packing = choose(profile, key_bits, images, samples, choice).ok()?;
-        cost(profile, key_bits, images, samples, packing).ok()
+        let costs = packings
+            .iter()
+            .map(|&p| cost(profile, key_bits, images, samples, p));
+        costs.filter_map(Result::ok).min()
     };
     let all = |chunk: usize| Some(images / chunk * of(chunk)? + of(images % chunk)?);
     let sizes = (most.div_ceil(2)..=most).rev();
